@@ -1,0 +1,1 @@
+"""The words of the field as values: units, jobs, events, errors. Imports no other room."""

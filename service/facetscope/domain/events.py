@@ -1,0 +1,186 @@
+"""What a job gives back while it runs: progress, previews, facets, images, and a manifest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+from facetscope.domain.inputs import Input
+from facetscope.domain.units import Layer, Unit
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A picture as a file."""
+
+    data: bytes
+    media_type: str
+    width: int
+    height: int
+
+
+class Work(Enum):
+    """A kind of work that progress is made in."""
+
+    QUEUED = "queued"
+    LOADING_MODEL = "loading model"
+    ENCODING_IMAGES = "encoding images"
+    CLUSTERING = "clustering"
+    SYNTHESIZING = "synthesizing"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far the work has come.
+
+    Attributes:
+        work: What is being done.
+        unit: What it is done for, or ``None`` where it is done for all.
+        done: How much of it is done.
+        total: How much there is; 0 if not known.
+        objective: Mean over the batch of what is maximized, while synthesizing.
+    """
+
+    work: Work
+    unit: Unit | None = None
+    done: int = 0
+    total: int = 0
+    objective: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preview:
+    """A synthesized image that is not finished, after ``step`` steps."""
+
+    unit: Unit
+    index: int
+    step: int
+    objective: float
+    picture: Picture
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """One image of a facet.
+
+    Attributes:
+        name: Of its file.
+        label: Its class, or empty.
+        activation: Of the unit, for it.
+        embedding: Its place in the plane.
+        distance: To the facet's centroid, in the plane.
+        silhouette: Among all facets, in code space.
+    """
+
+    name: str
+    label: str
+    activation: float
+    embedding: tuple[float, float]
+    distance: float
+    silhouette: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facet:
+    """One kind of image that excites a unit.
+
+    Attributes:
+        unit: The unit.
+        index: Number of the facet, from 0, largest first.
+        members: Its images, nearest to the centroid first.
+        mean_image: Pixel mean of the nearest.
+        thumbnails: The nearest members, as the network sees them.
+        silhouette: Mean over its members.
+        centroid: Its place in the plane.
+    """
+
+    unit: Unit
+    index: int
+    members: tuple[Member, ...]
+    mean_image: Picture
+    thumbnails: tuple[Picture, ...]
+    silhouette: float
+    centroid: tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class NaturalComparison:
+    """An activation among those of ``images`` natural images; the percentile is in [0, 100]."""
+
+    images: int
+    maximum: float
+    percentile: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SynthesizedImage:
+    """A finished image, and what the unit says of exactly these pixels."""
+
+    unit: Unit
+    index: int
+    picture: Picture
+    activation: float
+    probability: float | None
+    start_activation: float
+    natural: NaturalComparison | None
+    steps: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """What the results are a function of."""
+
+    model_digest: str
+    image_set_digests: tuple[str, ...]
+    input: Input
+    code_layer: str
+    device: str
+    versions: Mapping[str, str]
+    images_read: int
+    undecodable_images: tuple[str, ...]
+    undecodable_count: int
+    job_digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class InputTensor:
+    """One tensor that the model takes, with -1 for the sizes that the file leaves open."""
+
+    name: str
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Parity:
+    """How far the graph is from the model's own runtime."""
+
+    output: str
+    largest_absolute: float
+    largest_relative: float
+    provider: str
+
+
+@dataclass(frozen=True, slots=True)
+class DescribedLayer:
+    """A layer, with the other names that it has, and whether the model gives it out."""
+
+    layer: Layer
+    aliases: tuple[str, ...]
+    output: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Description:
+    """What a model is."""
+
+    digest: str
+    format: str
+    input_tensors: tuple[InputTensor, ...]
+    input: Input
+    layers: tuple[DescribedLayer, ...]
+    code_layer: str
+    parity: Parity | None
+
+
+Event = Progress | Preview | Facet | SynthesizedImage | Manifest | Description

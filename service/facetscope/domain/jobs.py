@@ -1,0 +1,215 @@
+"""What a call asks for, free of wire and tensor types.
+
+Jobs are canonical: equal jobs ask for the same bytes, so they name artifacts by digest, and every
+default is filled in.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+from facetscope.domain.errors import InvalidFieldError
+from facetscope.domain.inputs import InputSpec
+from facetscope.domain.schedules import MEAN_IMAGE, Schedule
+from facetscope.domain.units import Unit
+
+
+@dataclass(frozen=True, slots=True)
+class InlineImage:
+    """A picture that came with the request.
+
+    Attributes:
+        name: What replies call it.
+        label: Its class, or empty.
+        data: The file.
+    """
+
+    name: str
+    label: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ImageSet:
+    """Images to find facets in: archives by digest, and inline images."""
+
+    digests: tuple[str, ...] = ()
+    inline: tuple[InlineImage, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.digests and not self.inline:
+            raise InvalidFieldError("images", "name at least one archive, or send images inline")
+
+
+@dataclass(frozen=True, slots=True)
+class AllImages:
+    """Every image of the set is the unit's own."""
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledImages:
+    """Images with this label are the unit's own."""
+
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class PredictedImages:
+    """Images for which this channel has its layer's largest activation are the unit's own."""
+
+    channel: int
+
+
+@dataclass(frozen=True, slots=True)
+class TopImages:
+    """The images that excite the unit most are its own, this many of them."""
+
+    count: int
+
+    def __post_init__(self) -> None:
+        if self.count < 1:
+            raise InvalidFieldError("discovery.selection.top", f"{self.count} is less than 1")
+
+
+Selection = AllImages | LabelledImages | PredictedImages | TopImages
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Discovery:
+    """How facets are found.
+
+    Attributes:
+        selection: Which images are the unit's own.
+        facets: Number of facets, k.
+        code_layer: Layer whose activations are the codes; empty for the one before the classifier.
+        components: Dimensions kept by PCA, where there are that many.
+        perplexity: Of t-SNE, where there are images enough.
+        averaged: How many images nearest the centroid make the mean image.
+        thumbnails: How many thumbnails of nearest members a facet carries.
+        seed: Of every random choice.
+    """
+
+    selection: Selection = TopImages(200)
+    facets: int = 10
+    code_layer: str = ""
+    components: int = 50
+    perplexity: float = 30.0
+    averaged: int = 15
+    thumbnails: int = 8
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        _check("discovery.facets", self.facets, 1, 100)
+        _check("discovery.components", self.components, 2, 4096)
+        _check("discovery.averaged", self.averaged, 1, 1000)
+        _check("discovery.thumbnails", self.thumbnails, 0, 64)
+        if not self.perplexity > 0:
+            raise InvalidFieldError("discovery.perplexity", f"{self.perplexity} is not above 0")
+
+
+class Start(Enum):
+    """Where an ascent begins."""
+
+    FACET_MEAN = "facet mean"
+    NOISE = "noise"
+    GIVEN = "given"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Synthesis:
+    """How images are synthesized.
+
+    Attributes:
+        schedule: The phases of the ascent.
+        start: Where it begins.
+        noise_mean: Of a start from noise, in grey levels.
+        noise_std: Of a start from noise, in grey levels.
+        seed: Of every random choice.
+        preview_interval: Steps between two previews, or 0 for none.
+    """
+
+    schedule: Schedule = MEAN_IMAGE
+    start: Start = Start.FACET_MEAN
+    noise_mean: float = 175.0
+    noise_std: float = 8.0
+    seed: int = 0
+    preview_interval: int = 0
+
+    def __post_init__(self) -> None:
+        _check("synthesis.noise_mean", self.noise_mean, 0, 255)
+        _check("synthesis.noise_std", self.noise_std, 0, 255)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DescribeModel:
+    """A job: describe the model."""
+
+    model: str
+    input: InputSpec = field(default_factory=InputSpec)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiscoverFacets:
+    """A job: find the kinds of image that excite ``unit``."""
+
+    model: str
+    unit: Unit
+    images: ImageSet
+    input: InputSpec = field(default_factory=InputSpec)
+    discovery: Discovery = field(default_factory=Discovery)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MaximizeActivation:
+    """A job: synthesize images that excite ``unit``, from ``starts`` or ``count`` times noise."""
+
+    model: str
+    unit: Unit
+    input: InputSpec = field(default_factory=InputSpec)
+    synthesis: Synthesis = field(default_factory=lambda: Synthesis(start=Start.NOISE))
+    starts: tuple[InlineImage, ...] = ()
+    count: int = 1
+
+    def __post_init__(self) -> None:
+        _check("count", self.count, 1, 256)
+        if self.synthesis.start is Start.FACET_MEAN:
+            raise InvalidFieldError(
+                "synthesis.start",
+                "FACET_MEAN is for InspectUnits: send the mean images of facets as starts",
+            )
+        if (self.synthesis.start is Start.GIVEN) != bool(self.starts):
+            raise InvalidFieldError("starts", "send pictures if and only if the start is GIVEN")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InspectUnits:
+    """A job: find the facets of each unit, and synthesize an image for each facet."""
+
+    model: str
+    units: tuple[Unit, ...]
+    images: ImageSet
+    input: InputSpec = field(default_factory=InputSpec)
+    discovery: Discovery = field(default_factory=Discovery)
+    synthesis: Synthesis = field(default_factory=Synthesis)
+
+    def __post_init__(self) -> None:
+        if not self.units:
+            raise InvalidFieldError("units", "name at least one")
+        _check("units", len(self.units), 1, 10_000)
+        if self.synthesis.start is Start.GIVEN:
+            raise InvalidFieldError("synthesis.start", "GIVEN is for MaximizeActivation")
+
+
+Job = DescribeModel | DiscoverFacets | MaximizeActivation | InspectUnits
+
+
+def artifacts(job: Job) -> tuple[str, ...]:
+    """Digests of everything that ``job`` needs from the store, the model first."""
+    images = job.images.digests if isinstance(job, DiscoverFacets | InspectUnits) else ()
+    return (job.model, *images)
+
+
+def _check(name: str, value: float, low: float, high: float) -> None:
+    if not low <= value <= high:
+        raise InvalidFieldError(name, f"{value:g} is not in [{low}, {high}]")

@@ -1,0 +1,91 @@
+"""What an inspection points at: layers, their channels, and how a channel is read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from facetscope.domain.errors import ChannelOutOfRangeError, PositionOutOfRangeError
+
+
+class Readout(Enum):
+    """How a unit's activation becomes one number.
+
+    Attributes:
+        ACTIVATION: The activation itself: a class unit's logit; for a unit with positions, the
+            mean over them, or the value at the unit's position.
+        PROBABILITY: The softmax over the layer's channels, for layers of shape [batch, classes].
+    """
+
+    ACTIVATION = "activation"
+    PROBABILITY = "probability"
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """A value of the network that units are channels of.
+
+    Attributes:
+        name: What the model's format calls it: module path, or name of the output tensor.
+        kind: Operator or class that computes it, for example ``Conv`` or ``Conv2d``.
+        shape: Shape of its activation, with -1 for the batch axis.
+        channel_axis: Index into ``shape`` of the axis that counts channels.
+    """
+
+    name: str
+    kind: str
+    shape: tuple[int, ...]
+    channel_axis: int
+
+    @property
+    def channels(self) -> int:
+        """How many units the layer has."""
+        return self.shape[self.channel_axis]
+
+    @property
+    def extent(self) -> tuple[int, ...]:
+        """Sizes of the axes that are neither batch nor channel, in order: the positions."""
+        return tuple(
+            size for axis, size in enumerate(self.shape) if axis not in (0, self.channel_axis)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """One channel of one layer: the thing that a visualization explains.
+
+    Attributes:
+        layer: Name of the layer, as ``DescribeModel`` lists it.
+        channel: Zero-based index along the layer's channel axis.
+        position: For one neuron: indices along the layer's other axes, in order. ``None`` for the
+            whole channel.
+    """
+
+    layer: str
+    channel: int
+    position: tuple[int, ...] | None = None
+
+    def within(self, layer: Layer) -> Unit:
+        """This unit, once it is known that ``layer`` has it.
+
+        Raises:
+            ChannelOutOfRangeError: The layer is too narrow.
+            PositionOutOfRangeError: The layer has no such position.
+        """
+        if not 0 <= self.channel < layer.channels:
+            raise ChannelOutOfRangeError(self.layer, self.channel, layer.channels)
+        if self.position is not None and not _inside(self.position, layer.extent):
+            raise PositionOutOfRangeError(self.layer, self.position, layer.extent)
+        return self
+
+    def __str__(self) -> str:
+        where = "" if self.position is None else "@" + ",".join(map(str, self.position))
+        return f"{self.layer}:{self.channel}{where}"
+
+
+def _inside(position: tuple[int, ...], extent: tuple[int, ...]) -> bool:
+    return (
+        bool(extent)
+        and len(position) == len(extent)
+        and all(0 <= index < size for index, size in zip(position, extent, strict=True))
+    )

@@ -1,0 +1,106 @@
+"""One value of every kind that crosses a boundary."""
+
+from facetscope.domain import errors, events, jobs
+from facetscope.domain.inputs import InputSpec
+from facetscope.domain.units import Layer, Unit
+
+UNIT = Unit("layer4.1", 42, (3, 4))
+DIGEST = "ab" * 32
+PICTURE = events.Picture(b"\x89PNG", "image/png", 28, 28)
+INPUT = InputSpec().resolved(())
+
+ERRORS = (
+    errors.InspectionError(),
+    errors.InvalidRequestError(),
+    errors.InvalidFieldError("facets", "0 is not in [1, 100]"),
+    errors.LayerNotFoundError("conv9", ("conv1", "conv2"), 17),
+    errors.ChannelOutOfRangeError("conv1", 64, 64),
+    errors.PositionOutOfRangeError("conv1", (9, 9), (7, 7)),
+    errors.ReadoutUndefinedError("conv1", (-1, 64, 7, 7)),
+    errors.InputMismatchError((1, 3, 32, 32), "the kernel is larger than the input"),
+    errors.ImageSetUnreadableError("archive 0", "it is a PDF"),
+    errors.ImagesUndecodableError(3, 3, ("a.jpg", "b.jpg", "c.jpg")),
+    errors.ClassNotFoundError("dog", ("cat", "bridge")),
+    errors.TooFewImagesError(3, 10, "finding 10 facets"),
+    errors.NonFiniteActivationError("fc", "for image a.jpg"),
+    errors.ModelError(),
+    errors.ModelUnreadableError("it ends after 12 bytes"),
+    errors.ModelForbiddenError("__setstate__", "code/__torch__.py"),
+    errors.OperatorUnsupportedError("loop_1", "ai.onnx::Loop-13", "has no translation"),
+    errors.GradientUnavailableError("argmax"),
+    errors.ArtifactError(),
+    errors.ArtifactMissingError((DIGEST, "cd" * 32)),
+    errors.ArtifactNotFoundError(DIGEST),
+    errors.ArtifactTooLargeError(2**33),
+    errors.DigestMismatchError(DIGEST, "cd" * 32, 12),
+    errors.OffsetMismatchError(12, 10),
+    errors.NotServedError("QueryWrite"),
+    errors.EngineError(),
+    errors.EngineBusyError(64, 5.0),
+    errors.WorkerLostError(-9),
+    errors.OutOfMemoryError("cuda: NVIDIA H100"),
+)
+
+MEMBER = events.Member(
+    name="a.jpg", label="cat", activation=1.5, embedding=(0.5, -2.0), distance=0.25, silhouette=0.1
+)
+
+EVENTS = (
+    events.Progress(work=events.Work.SYNTHESIZING, unit=UNIT, done=3, total=370, objective=1.5),
+    events.Progress(work=events.Work.QUEUED),
+    events.Preview(unit=UNIT, index=2, step=10, objective=0.5, picture=PICTURE),
+    events.Facet(
+        unit=UNIT,
+        index=1,
+        members=(MEMBER, MEMBER),
+        mean_image=PICTURE,
+        thumbnails=(PICTURE,),
+        silhouette=0.3,
+        centroid=(1.0, 2.0),
+    ),
+    events.SynthesizedImage(
+        unit=UNIT,
+        index=1,
+        picture=PICTURE,
+        activation=20.5,
+        probability=None,
+        start_activation=3.0,
+        natural=events.NaturalComparison(150, 18.5, 100.0),
+        steps=370,
+    ),
+    events.Manifest(
+        model_digest=DIGEST,
+        image_set_digests=(DIGEST,),
+        input=INPUT,
+        code_layer="pool",
+        device="cpu",
+        versions={"torch": "2.13.0", "facetscope": "0.1.0"},
+        images_read=150,
+        undecodable_images=("x.jpg",),
+        undecodable_count=1,
+        job_digest=DIGEST,
+    ),
+    events.Description(
+        digest=DIGEST,
+        format="ONNX",
+        input_tensors=(events.InputTensor("input", (-1, 3, 224, 224)),),
+        input=INPUT,
+        layers=(events.DescribedLayer(Layer("conv", "Conv", (-1, 8, 5, 6), 1), ("c",), True),),  # noqa: FBT003
+        code_layer="conv",
+        parity=events.Parity("logits", 1e-5, 1e-6, "CPUExecutionProvider"),
+    ),
+)
+
+JOBS = (
+    jobs.DescribeModel(model=DIGEST, input=InputSpec(height=64, mean=(1.0,), low=-1.0)),
+    jobs.DiscoverFacets(
+        model=DIGEST,
+        unit=UNIT,
+        images=jobs.ImageSet((DIGEST,), (jobs.InlineImage("a", "cat", b"\xff"),)),
+        discovery=jobs.Discovery(selection=jobs.PredictedImages(3), facets=3, seed=2**64 - 1),
+    ),
+    jobs.MaximizeActivation(model=DIGEST, unit=UNIT, count=4),
+    jobs.InspectUnits(
+        model=DIGEST, units=(UNIT, Unit("fc", 1)), images=jobs.ImageSet((DIGEST,))
+    ),
+)
