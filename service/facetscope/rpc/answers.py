@@ -1,0 +1,196 @@
+"""From events to messages: what a client gets to see of a job's work."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Any
+
+from facetscope.domain.events import (
+    Description,
+    Event,
+    Facet,
+    Manifest,
+    Member,
+    NaturalComparison,
+    Parity,
+    Picture,
+    Preview,
+    Progress,
+    SynthesizedImage,
+)
+from facetscope.domain.inputs import Input
+from facetscope.domain.units import Unit
+from facetscope.gen.facetscope.v1 import facet_pb2, inspection_pb2, model_pb2, synthesis_pb2
+
+
+def event_message(sequence: int, event: Event) -> inspection_pb2.Event:
+    """Write one event of a stream to the wire."""
+    match event:
+        case Progress():
+            return inspection_pb2.Event(sequence=sequence, progress=_progress(event))
+        case Preview():
+            return inspection_pb2.Event(sequence=sequence, preview=_preview(event))
+        case Facet():
+            return inspection_pb2.Event(sequence=sequence, facet=_facet(event))
+        case SynthesizedImage():
+            return inspection_pb2.Event(sequence=sequence, image=_image(event))
+        case Manifest():
+            return inspection_pb2.Event(sequence=sequence, manifest=_manifest(event))
+    raise TypeError(f"{type(event).__name__} is no event of a stream")
+
+
+def description_message(description: Description) -> inspection_pb2.DescribeModelResponse:
+    """Write a description to the wire."""
+    return inspection_pb2.DescribeModelResponse(
+        digest=description.digest,
+        format=description.format,
+        input_tensors=[
+            model_pb2.InputTensor(name=tensor.name, shape=tensor.shape)
+            for tensor in description.input_tensors
+        ],
+        input=_input(description.input),
+        layers=[
+            model_pb2.Layer(
+                name=described.layer.name,
+                kind=described.layer.kind,
+                shape=described.layer.shape,
+                channel_axis=described.layer.channel_axis,
+                channels=described.layer.channels,
+                aliases=described.aliases,
+                output=described.output,
+            )
+            for described in description.layers
+        ],
+        code_layer=description.code_layer,
+        parity=_parity(description.parity),
+    )
+
+
+def _progress(event: Progress) -> inspection_pb2.Progress:
+    return inspection_pb2.Progress(
+        phase=_number(inspection_pb2.WorkPhase, "WORK_PHASE", event.work),
+        unit=_unit(event.unit),
+        done=event.done,
+        total=event.total,
+        objective=event.objective,
+    )
+
+
+def _preview(event: Preview) -> synthesis_pb2.PreviewImage:
+    return synthesis_pb2.PreviewImage(
+        unit=_unit(event.unit),
+        index=event.index,
+        step=event.step,
+        objective=event.objective,
+        picture=_picture(event.picture),
+    )
+
+
+def _facet(facet: Facet) -> facet_pb2.Facet:
+    return facet_pb2.Facet(
+        unit=_unit(facet.unit),
+        index=facet.index,
+        members=[_member(member) for member in facet.members],
+        mean_image=_picture(facet.mean_image),
+        thumbnails=[_picture(picture) for picture in facet.thumbnails],
+        silhouette=facet.silhouette,
+        centroid=_point(facet.centroid),
+    )
+
+
+def _member(member: Member) -> facet_pb2.Member:
+    return facet_pb2.Member(
+        name=member.name,
+        label=member.label,
+        activation=member.activation,
+        embedding=_point(member.embedding),
+        distance=member.distance,
+        silhouette=member.silhouette,
+    )
+
+
+def _image(image: SynthesizedImage) -> synthesis_pb2.SynthesizedImage:
+    return synthesis_pb2.SynthesizedImage(
+        unit=_unit(image.unit),
+        index=image.index,
+        picture=_picture(image.picture),
+        activation=image.activation,
+        probability=image.probability,
+        start_activation=image.start_activation,
+        natural=_natural(image.natural),
+        steps=image.steps,
+    )
+
+
+def _manifest(manifest: Manifest) -> inspection_pb2.Manifest:
+    return inspection_pb2.Manifest(
+        model_digest=manifest.model_digest,
+        image_set_digests=manifest.image_set_digests,
+        input=_input(manifest.input),
+        code_layer=manifest.code_layer,
+        device=manifest.device,
+        versions=manifest.versions,
+        images_read=manifest.images_read,
+        undecodable_images=manifest.undecodable_images,
+        undecodable_count=manifest.undecodable_count,
+        job_digest=manifest.job_digest,
+    )
+
+
+def _input(value: Input) -> model_pb2.Input:
+    return model_pb2.Input(
+        height=value.height,
+        width=value.width,
+        channels=value.channels,
+        color_order=_number(model_pb2.ColorOrder, "COLOR_ORDER", value.color_order),
+        layout=_number(model_pb2.Layout, "LAYOUT", value.layout),
+        low=value.low,
+        high=value.high,
+        mean=value.mean,
+        std=value.std,
+        fit=_number(model_pb2.Fit, "FIT", value.fit),
+        crop_fraction=value.crop_fraction,
+        interpolation=_number(model_pb2.Interpolation, "INTERPOLATION", value.interpolation),
+    )
+
+
+def _unit(unit: Unit | None) -> model_pb2.Unit | None:
+    if unit is None:
+        return None
+    return model_pb2.Unit(layer=unit.layer, channel=unit.channel, position=unit.position)
+
+
+def _picture(picture: Picture) -> facet_pb2.EncodedImage:
+    return facet_pb2.EncodedImage(
+        data=picture.data,
+        media_type=picture.media_type,
+        width=picture.width,
+        height=picture.height,
+    )
+
+
+def _point(point: tuple[float, float]) -> facet_pb2.Point:
+    return facet_pb2.Point(x=point[0], y=point[1])
+
+
+def _natural(natural: NaturalComparison | None) -> synthesis_pb2.NaturalComparison | None:
+    if natural is None:
+        return None
+    return synthesis_pb2.NaturalComparison(
+        images=natural.images, maximum=natural.maximum, percentile=natural.percentile
+    )
+
+
+def _parity(parity: Parity | None) -> model_pb2.Parity | None:
+    if parity is None:
+        return None
+    return model_pb2.Parity(
+        output=parity.output,
+        largest_absolute=parity.largest_absolute,
+        largest_relative=parity.largest_relative,
+        provider=parity.provider,
+    )
+
+
+def _number(wire: Any, prefix: str, member: Enum) -> Any:
+    return wire.Value(f"{prefix}_{member.name}")

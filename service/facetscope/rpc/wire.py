@@ -1,0 +1,215 @@
+"""From requests to jobs: where defaults are filled in and loose input becomes values, once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from enum import Enum
+from typing import Any, Final, Protocol, TypeVar
+
+from facetscope.artifacts.store import checked
+from facetscope.domain.errors import InvalidFieldError
+from facetscope.domain.inputs import ColorOrder, Fit, InputSpec, Interpolation, Layout
+from facetscope.domain.jobs import (
+    AllImages,
+    DescribeModel,
+    DiscoverFacets,
+    Discovery,
+    ImageSet,
+    InlineImage,
+    InspectUnits,
+    LabelledImages,
+    MaximizeActivation,
+    PredictedImages,
+    Selection,
+    Start,
+    Synthesis,
+    TopImages,
+)
+from facetscope.domain.schedules import CENTER_BIASED, MEAN_IMAGE, Phase, Schedule
+from facetscope.domain.units import Readout, Unit
+from facetscope.gen.facetscope.v1 import facet_pb2, inspection_pb2, model_pb2, synthesis_pb2
+
+Keep = Callable[[bytes], str]
+"""Puts bytes that came inline into the store, and gives their digest."""
+
+E = TypeVar("E", bound=Enum)
+
+LARGEST_PREVIEW_INTERVAL: Final = 10_000
+
+
+class _Enum(Protocol):
+    """A generated enum, which knows the names of its numbers."""
+
+    def Name(self, number: Any) -> str: ...  # noqa: N802
+
+
+def describe_model_from(request: inspection_pb2.DescribeModelRequest, keep: Keep) -> DescribeModel:
+    """Read a ``DescribeModel`` off the wire."""
+    return DescribeModel(model=_model(request, keep), input=_input(request.input))
+
+
+def discover_facets_from(
+    request: inspection_pb2.DiscoverFacetsRequest, keep: Keep
+) -> DiscoverFacets:
+    """Read a ``DiscoverFacets`` off the wire."""
+    return DiscoverFacets(
+        model=_model(request, keep),
+        input=_input(request.input),
+        unit=_unit(request.unit),
+        images=_image_set(request.images),
+        discovery=_discovery(request.discovery),
+    )
+
+
+def maximize_activation_from(
+    request: inspection_pb2.MaximizeActivationRequest, keep: Keep
+) -> MaximizeActivation:
+    """Read a ``MaximizeActivation`` off the wire."""
+    return MaximizeActivation(
+        model=_model(request, keep),
+        input=_input(request.input),
+        unit=_unit(request.unit),
+        synthesis=_synthesis(request.synthesis, Start.GIVEN if request.starts else Start.NOISE),
+        starts=_inline_images(request.starts),
+        count=request.count or 1,
+    )
+
+
+def inspect_units_from(request: inspection_pb2.InspectUnitsRequest, keep: Keep) -> InspectUnits:
+    """Read an ``InspectUnits`` off the wire."""
+    biased = synthesis_pb2.SCHEDULE_PRESET_CENTER_BIASED
+    start = Start.NOISE if request.synthesis.schedule.preset == biased else Start.FACET_MEAN
+    return InspectUnits(
+        model=_model(request, keep),
+        input=_input(request.input),
+        units=tuple(_unit(unit) for unit in request.units),
+        images=_image_set(request.images),
+        discovery=_discovery(request.discovery),
+        synthesis=_synthesis(request.synthesis, start),
+    )
+
+
+def _model(request: Any, keep: Keep) -> str:
+    model: model_pb2.Model = request.model
+    match model.WhichOneof("source"):
+        case "digest":
+            return checked(model.digest, "model.digest")
+        case "inline":
+            return keep(model.inline)
+    raise InvalidFieldError("model", "is required: give the digest of an artifact, or inline bytes")
+
+
+def _input(message: model_pb2.Input) -> InputSpec:
+    return InputSpec(
+        height=message.height or None,
+        width=message.width or None,
+        channels=message.channels or None,
+        color_order=_member(
+            "input.color_order", ColorOrder, model_pb2.ColorOrder, message.color_order
+        )
+        or ColorOrder.RGB,
+        layout=_member("input.layout", Layout, model_pb2.Layout, message.layout) or Layout.NCHW,
+        low=message.low if message.HasField("low") else None,
+        high=message.high if message.HasField("high") else None,
+        mean=tuple(message.mean),
+        std=tuple(message.std),
+        fit=_member("input.fit", Fit, model_pb2.Fit, message.fit) or Fit.CENTER_CROP,
+        crop_fraction=message.crop_fraction if message.HasField("crop_fraction") else 0.875,
+        interpolation=_member(
+            "input.interpolation", Interpolation, model_pb2.Interpolation, message.interpolation
+        )
+        or Interpolation.BILINEAR,
+    )
+
+
+def _unit(message: model_pb2.Unit) -> Unit:
+    if not message.layer:
+        raise InvalidFieldError("unit.layer", "is required: DescribeModel lists the layers")
+    return Unit(message.layer, message.channel, tuple(message.position) or None)
+
+
+def _image_set(message: facet_pb2.ImageSet) -> ImageSet:
+    digests = tuple(checked(digest, "images.digests") for digest in message.digests)
+    return ImageSet(digests, _inline_images(message.inline))
+
+
+def _inline_images(messages: Iterable[facet_pb2.InlineImage]) -> tuple[InlineImage, ...]:
+    return tuple(
+        InlineImage(message.name or str(index), message.label, message.data)
+        for index, message in enumerate(messages)
+    )
+
+
+def _discovery(message: facet_pb2.Discovery) -> Discovery:
+    default = Discovery()
+    return Discovery(
+        selection=_selection(message.selection) or default.selection,
+        facets=message.facets if message.HasField("facets") else default.facets,
+        code_layer=message.code_layer,
+        components=message.components or default.components,
+        perplexity=message.perplexity or default.perplexity,
+        averaged=message.averaged or default.averaged,
+        thumbnails=message.thumbnails if message.HasField("thumbnails") else default.thumbnails,
+        seed=message.seed,
+    )
+
+
+def _selection(message: facet_pb2.Selection) -> Selection | None:
+    match message.WhichOneof("rule"):
+        case "label":
+            return LabelledImages(message.label)
+        case "predicted":
+            return PredictedImages(message.predicted)
+        case "top":
+            return TopImages(message.top)
+        case "all" if message.all:
+            return AllImages()
+    return None
+
+
+def _synthesis(message: synthesis_pb2.Synthesis, start: Start) -> Synthesis:
+    default = Synthesis()
+    return Synthesis(
+        schedule=_schedule(message.schedule),
+        start=_member("synthesis.start", Start, synthesis_pb2.Start, message.start) or start,
+        noise_mean=message.noise_mean if message.HasField("noise_mean") else default.noise_mean,
+        noise_std=message.noise_std if message.HasField("noise_std") else default.noise_std,
+        seed=message.seed,
+        preview_interval=message.preview_interval,
+    )
+
+
+def _schedule(message: synthesis_pb2.Schedule) -> Schedule:
+    if message.phases and message.preset:
+        raise InvalidFieldError("synthesis.schedule", "give a preset or phases, not both")
+    if message.phases:
+        phases = tuple(_phase(phase) for phase in message.phases)
+    elif message.preset == synthesis_pb2.SCHEDULE_PRESET_CENTER_BIASED:
+        phases = CENTER_BIASED.phases
+    else:
+        phases = MEAN_IMAGE.phases
+    return Schedule(phases, authors_ramps=message.authors_ramps)
+
+
+def _phase(message: synthesis_pb2.Phase) -> Phase:
+    readout = _member("phase.readout", Readout, model_pb2.Readout, message.readout)
+    return Phase(
+        steps=message.steps,
+        step_size=(message.step_size_start, message.step_size_end or message.step_size_start),
+        tv_weight=(message.tv_weight_start, message.tv_weight_end or message.tv_weight_start),
+        window=message.window,
+        margin=message.margin,
+        scale=message.scale or 1.0,
+        readout=readout or Readout.ACTIVATION,
+    )
+
+
+def _member(field: str, domain: type[E], wire: _Enum, number: int) -> E | None:
+    """The member of ``domain`` that a number of a generated enum stands for; ``None`` for 0."""
+    if number == 0:
+        return None
+    try:
+        name = wire.Name(number)
+    except ValueError:
+        raise InvalidFieldError(field, f"{number} is not a value of this enum") from None
+    return next(member for member in domain if name.endswith(f"_{member.name}"))

@@ -1,0 +1,200 @@
+"""Inspections over a real connection, with a scripted engine behind it."""
+
+import asyncio
+from hashlib import sha256
+
+import grpc
+import pytest
+from facetscope.domain import errors, jobs
+from facetscope.domain.schedules import CENTER_BIASED
+from facetscope.gen.facetscope.v1 import inspection_pb2 as pb
+from facetscope.gen.facetscope.v1 import inspection_pb2_grpc as pb_grpc
+from facetscope.gen.facetscope.v1 import model_pb2, synthesis_pb2
+from facetscope.rpc.status import CODE_OF
+from google.protobuf.json_format import ParseDict
+from tests import examples
+from tests.support import details, reason
+
+MODEL = {"digest": examples.DIGEST}
+UNIT = {"layer": "fc", "channel": 7}
+IMAGES = {"digests": [examples.DIGEST]}
+DISCOVER = ParseDict(
+    {"model": MODEL, "unit": UNIT, "images": IMAGES}, pb.DiscoverFacetsRequest()
+)
+INSPECT = ParseDict(
+    {"model": MODEL, "units": [UNIT], "images": IMAGES}, pb.InspectUnitsRequest()
+)
+
+
+@pytest.fixture
+def stub(channel):
+    return pb_grpc.InspectionServiceStub(channel)
+
+
+async def failure(call):
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await call.read() if hasattr(call, "read") else await call
+    return caught.value
+
+
+async def test_it_streams_every_event_in_order(stub, engine):
+    """What the engine gives is what the client sees, numbered without gaps."""
+    engine.script = [event for event in examples.EVENTS if "Description" not in repr(type(event))]
+    got = [response.event async for response in stub.InspectUnits(INSPECT)]
+    assert [event.sequence for event in got] == [1, 2, 3, 4, 5, 6]
+    assert [event.WhichOneof("kind") for event in got] == [
+        "progress",
+        "progress",
+        "preview",
+        "facet",
+        "image",
+        "manifest",
+    ]
+    assert got[4].image.natural.maximum == 18.5
+    assert not got[4].image.HasField("probability")
+
+
+async def test_a_description_is_one_answer(stub, engine):
+    """Progress of the worker is not part of a unary answer."""
+    engine.script = [examples.EVENTS[0], examples.EVENTS[-1]]
+    answer = await stub.DescribeModel(pb.DescribeModelRequest(model=model_pb2.Model(**MODEL)))
+    assert answer.layers[0].channels == 8
+    assert answer.parity.provider == "CPUExecutionProvider"
+    assert answer.input.height == 224
+
+
+async def test_what_is_left_out_gets_the_documented_defaults(stub, engine):
+    """The proto's comments are the promise; the domain's defaults keep it."""
+    async for _ in stub.InspectUnits(INSPECT):
+        pass
+    (job,) = engine.jobs
+    assert job.discovery == jobs.Discovery()
+    assert job.synthesis == jobs.Synthesis()
+
+
+async def test_the_center_biased_preset_starts_from_noise(stub, engine):
+    """As its authors do, unless the request says otherwise."""
+    request = pb.InspectUnitsRequest()
+    request.CopyFrom(INSPECT)
+    request.synthesis.schedule.preset = synthesis_pb2.SCHEDULE_PRESET_CENTER_BIASED
+    async for _ in stub.InspectUnits(request):
+        pass
+    (job,) = engine.jobs
+    assert job.synthesis.start is jobs.Start.NOISE
+    assert job.synthesis.schedule == CENTER_BIASED
+
+
+async def test_inline_models_are_kept_under_their_digest(stub, engine, store):
+    """A small model needs no upload, and is the same job as one that was uploaded."""
+    engine.script = [examples.EVENTS[-1]]
+    await stub.DescribeModel(pb.DescribeModelRequest(model=model_pb2.Model(inline=b"ONNX")))
+    assert engine.jobs[0].model == sha256(b"ONNX").hexdigest()
+    assert engine.jobs[0].model in store
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"model": {}}, "model"),
+        ({"model": {"digest": "../../etc/passwd"}}, "model.digest"),
+        ({"unit": {"channel": 3}}, "unit.layer"),
+        ({"images": {}}, "images"),
+        ({"images": {"digests": ["x"]}}, "images.digests"),
+        ({"discovery": {"facets": 0}}, "discovery.facets"),
+        ({"discovery": {"facets": -1}}, "discovery.facets"),
+        ({"discovery": {"components": 1}}, "discovery.components"),
+        ({"discovery": {"perplexity": -1.0}}, "discovery.perplexity"),
+        ({"discovery": {"selection": {"top": 0}}}, "discovery.selection.top"),
+        ({"input": {"height": 7}}, "input.height"),
+        ({"input": {"colorOrder": 9}}, "input.color_order"),
+    ],
+)
+async def test_a_bad_field_is_named(stub, engine, change, field):
+    """The caller learns which field to change, and no worker is bothered."""
+    message = {"model": MODEL, "unit": UNIT, "images": IMAGES, **change}
+    error = await failure(stub.DiscoverFacets(ParseDict(message, pb.DiscoverFacetsRequest())))
+    assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert details(error)["ErrorInfo"].metadata["field"] == field
+    assert engine.jobs == []
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"synthesis": {"schedule": {"phases": [{"steps": 0}]}}}, "phase.steps"),
+        ({"synthesis": {"schedule": {"preset": 1, "phases": [{}]}}}, "synthesis.schedule"),
+        ({"synthesis": {"start": "START_GIVEN"}}, "starts"),
+        ({"synthesis": {"start": "START_FACET_MEAN"}}, "synthesis.start"),
+        ({"count": 1000}, "count"),
+    ],
+)
+async def test_a_bad_synthesis_is_named(stub, change, field):
+    """Schedules are checked before any worker starts."""
+    request = ParseDict({"model": MODEL, "unit": UNIT, **change}, pb.MaximizeActivationRequest())
+    error = await failure(stub.MaximizeActivation(request))
+    assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert details(error)["ErrorInfo"].metadata["field"] == field
+
+
+@pytest.mark.parametrize("expected", examples.ERRORS, ids=lambda error: type(error).__name__)
+async def test_every_error_arrives_with_its_reason(stub, engine, expected):
+    """A client can tell each failure from every other without reading prose."""
+    engine.script = [expected]
+    error = await failure(stub.DiscoverFacets(DISCOVER))
+    assert error.details() == str(expected)
+    assert reason(error) == expected.reason
+    code = next(CODE_OF[kind] for kind in type(expected).__mro__ if kind in CODE_OF)
+    assert error.code().value[0] == code
+
+
+async def test_missing_artifacts_are_listed_as_violations(stub, engine):
+    """The client uploads just those and calls again."""
+    engine.script = [errors.ArtifactMissingError(("ab" * 32, "cd" * 32))]
+    error = await failure(stub.DiscoverFacets(DISCOVER))
+    violations = details(error)["PreconditionFailure"].violations
+    assert [(each.type, each.subject) for each in violations] == [
+        ("MISSING", "ab" * 32),
+        ("MISSING", "cd" * 32),
+    ]
+
+
+async def test_details_stay_small_however_long_the_values(stub, engine):
+    """Beyond 8 KiB of trailing metadata the status itself would be lost."""
+    names = tuple("n" * 300 for _ in range(1000))
+    engine.script = [errors.LayerNotFoundError("x" * 5000, names[:5], 1000)]
+    error = await failure(stub.DiscoverFacets(DISCOVER))
+    assert error.code() is grpc.StatusCode.NOT_FOUND
+    assert reason(error) == "LAYER_NOT_FOUND"
+
+
+async def test_a_full_queue_says_when_to_come_back(stub, engine):
+    """Clients obey RetryInfo rather than guess."""
+    engine.script = [errors.EngineBusyError(64, 2.5)]
+    error = await failure(stub.DiscoverFacets(DISCOVER))
+    assert details(error)["RetryInfo"].retry_delay.ToTimedelta().total_seconds() == 2.5
+
+
+async def test_a_bug_reveals_nothing_but_an_incident(stub, engine):
+    """What went wrong inside is in our log, not in the answer."""
+    engine.script = [ZeroDivisionError("/secret/path")]
+    error = await failure(stub.DiscoverFacets(DISCOVER))
+    assert error.code() is grpc.StatusCode.INTERNAL
+    assert "secret" not in error.details()
+    assert details(error)["ErrorInfo"].metadata["incident"] in error.details()
+
+
+async def test_cancelling_the_call_ends_the_job(stub, engine):
+    """A client that has seen enough frees the worker at once."""
+    engine.script = [examples.EVENTS[0], ...]
+    call = stub.InspectUnits(INSPECT)
+    await call.read()
+    call.cancel()
+    await asyncio.wait_for(engine.ended.wait(), timeout=5)
+
+
+async def test_a_deadline_ends_the_job(stub, engine):
+    """A client that is out of time does not keep a worker."""
+    engine.script = [...]
+    call = stub.InspectUnits(INSPECT, timeout=0.2)
+    assert (await failure(call)).code() is grpc.StatusCode.DEADLINE_EXCEEDED
+    await asyncio.wait_for(engine.ended.wait(), timeout=5)
