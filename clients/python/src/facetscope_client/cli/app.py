@@ -1,0 +1,265 @@
+"""The commands."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated, Any
+
+import grpc
+import typer
+from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
+from grpc_health.v1.health_pb2_grpc import HealthStub
+from rich.console import Console
+
+from facetscope_client.artifacts import UploadProgress
+from facetscope_client.cli.description import description_table
+from facetscope_client.cli.exits import MEANING_OF, Exit, failures_told
+from facetscope_client.cli.options import DiscoveryOptions, InputOptions, SynthesisOptions
+from facetscope_client.cli.progress import Display
+from facetscope_client.cli.spread import spread
+from facetscope_client.client import Client
+from facetscope_client.connection import Connection, Tls
+from facetscope_client.errors import error_from
+from facetscope_client.events import KINDS
+from facetscope_client.folder import ReportFolder
+from facetscope_client.gen.facetscope.v1.inspection_pb2 import Progress
+from facetscope_client.gen.facetscope.v1.model_pb2 import Unit
+from facetscope_client.report import plain_json
+from facetscope_client.units import parse_unit
+
+EXIT_CODES = "**Exit codes:** " + "; ".join(
+    f"`{code.value}` {meaning}" for code, meaning in MEANING_OF.items()
+)
+PACKAGE_OF_SERVER = "facetscope"
+HEALTH_TIMEOUT_S = 10.0
+SECURITY = "How the connection is secured"
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["--help", "-h"]},
+    epilog=EXIT_CODES,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """Where the server is, how long a call may take, and where to write."""
+
+    connection: Connection
+    timeout_s: float | None
+    output: Console
+    messages: Console
+
+    def client(self, on_upload: Callable[[UploadProgress], None] | None = None) -> Client:
+        """A client of the server."""
+        to = self.connection
+        return Client(
+            to.target, tls=to.tls, token=to.token, timeout_s=self.timeout_s, on_upload=on_upload
+        )
+
+
+@app.callback()
+def connect(
+    ctx: typer.Context,
+    *,
+    server: Annotated[
+        str, typer.Option(envvar="FACETSCOPE_SERVER", metavar="HOST:PORT", help="Where it listens.")
+    ] = "127.0.0.1:50051",
+    timeout: Annotated[
+        float | None, typer.Option(min=0.0, metavar="SECONDS", help="Give up after so long.")
+    ] = None,
+    token: Annotated[
+        str | None,
+        typer.Option(envvar="FACETSCOPE_TOKEN", help="Sent as bearer.", rich_help_panel=SECURITY),
+    ] = None,
+    tls: Annotated[
+        bool, typer.Option("--tls", help="Encrypt, and check the server.", rich_help_panel=SECURITY)
+    ] = False,
+    ca: Annotated[
+        Path | None,
+        typer.Option(help="PEM file of whom to trust; implies --tls.", rich_help_panel=SECURITY),
+    ] = None,
+    cert: Annotated[
+        Path | None,
+        typer.Option(help="PEM file of the client's certificate.", rich_help_panel=SECURITY),
+    ] = None,
+    key: Annotated[
+        Path | None, typer.Option(help="PEM file of its key.", rich_help_panel=SECURITY)
+    ] = None,
+) -> None:
+    """Find out what makes a unit of a vision model fire.
+
+    Facetscope takes an ONNX or TorchScript file and a folder of pictures, finds the kinds of
+    picture (the *facets*) that excite a unit of the model, and synthesizes an image for each.
+
+    1. Start a server: `facetscope serve`
+
+    2. See what the model has: `facetscope describe model.onnx`
+
+    3. Inspect unit 3 of layer fc: `facetscope inspect model.onnx --images photos/ --unit fc:3
+    --out report`
+    """
+    secured = tls or ca or cert or key
+    connection = Connection(
+        server, tls=Tls(authorities=ca, certificate=cert, key=key) if secured else None, token=token
+    )
+    ctx.obj = Setting(connection, timeout, console(), console(stderr=True))
+
+
+@app.command(
+    add_help_option=False,
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+)
+def serve(ctx: typer.Context) -> None:
+    """Start a server on this machine; `facetscope serve --help` lists its options.
+
+    Needs the server itself: `pip install facetscope`.
+    """
+    if find_spec(PACKAGE_OF_SERVER) is None:
+        ctx.obj.messages.print(
+            "facetscope: the server is not installed here; install it with: pip install facetscope",
+            soft_wrap=True,
+        )
+        raise typer.Exit(Exit.OTHER)
+    os.execv(sys.executable, [sys.executable, "-m", PACKAGE_OF_SERVER, *ctx.args])  # noqa: S606 - to become the server is the purpose
+
+
+@app.command(epilog=EXIT_CODES)
+def health(
+    ctx: typer.Context,
+    service: Annotated[str, typer.Option(help="Ask for one service only.")] = "",
+) -> None:
+    """Ask whether the server is up and takes calls."""
+    setting: Setting = ctx.obj
+    with failures_told(setting.messages), setting.connection.channel() as channel:
+        try:
+            answer = HealthStub(channel).Check(
+                HealthCheckRequest(service=service),
+                timeout=setting.timeout_s or HEALTH_TIMEOUT_S,
+                metadata=setting.connection.metadata,
+            )
+        except grpc.RpcError as failure:
+            raise error_from(failure) from failure
+    status = HealthCheckResponse.ServingStatus.Name(answer.status)
+    setting.output.print(status.lower().replace("_", " "))
+    if answer.status != HealthCheckResponse.SERVING:
+        raise typer.Exit(Exit.UNAVAILABLE)
+
+
+@app.command(epilog=EXIT_CODES)
+@spread
+def describe(
+    ctx: typer.Context,
+    model: Annotated[str, typer.Argument(help="An ONNX or TorchScript file, or its digest.")],
+    input: InputOptions,
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+) -> None:
+    """List what a model takes, and its layers with the number of units in each.
+
+    Example: `facetscope describe model.onnx --size 224`
+    """
+    setting: Setting = ctx.obj
+    display = Display(setting.messages)
+    with failures_told(setting.messages):
+        with setting.client(display.show_upload) as client, display:
+            description = client.describe(model, input=input.message())
+        if as_json:
+            print_json(plain_json(description))
+        else:
+            setting.output.print(description_table(description))
+
+
+@app.command(epilog=EXIT_CODES)
+@spread
+def inspect(
+    ctx: typer.Context,
+    model: Annotated[str, typer.Argument(help="An ONNX or TorchScript file, or its digest.")],
+    *,
+    images: Annotated[
+        list[str],
+        typer.Option(
+            metavar="DIR",
+            help="A folder with folders of pictures, named after their classes; or a tar or zip of "
+            "one, or its digest. May be repeated.",
+        ),
+    ],
+    unit: Annotated[
+        list[Unit],
+        typer.Option(
+            parser=parse_unit,
+            metavar="LAYER:CHANNEL[@Y,X]",
+            help="What to explain: a channel of a layer, or one neuron of it. May be repeated.",
+        ),
+    ],
+    out: Annotated[
+        Path, typer.Option(file_okay=False, metavar="DIR", help="Where the report is written.")
+    ],
+    discovery: DiscoveryOptions,
+    synthesis: SynthesisOptions,
+    input: InputOptions,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print every event as one line of JSON.")
+    ] = False,
+) -> None:
+    """Find the kinds of image that excite units, and synthesize an image of each kind.
+
+    Every unit gets a folder in `--out` with a `contact-sheet.png` to look at first, its synthesized
+    images `facet-NN.png`, mean images and real members. All figures are in `facets.json`.
+
+    Examples:
+    - `facetscope inspect model.onnx --images photos/ --unit fc:3 --out report`
+
+    - `facetscope inspect model.pt --images photos/ --unit layer4:17 --unit layer4:18 -k 4 --select
+    top:100 --size 224 --out report`
+
+    - `facetscope inspect model.onnx --images photos.tar --unit fc:3 --select label:cat --out report
+    --json | jq .image.activation`
+    """
+    setting: Setting = ctx.obj
+    display = Display(setting.messages, disable=as_json)
+    with (
+        failures_told(setting.messages),
+        setting.client(display.show_upload) as client,
+        ReportFolder(out) as folder,
+        display,
+        closing(
+            client.inspect_units(
+                model,
+                unit,
+                images,
+                input=input.message(),
+                discovery=discovery.message(),
+                synthesis=synthesis.message(discovery.seed),
+            )
+        ) as events,
+    ):
+        for event in events:
+            record = folder.add(event)
+            if isinstance(event, Progress):
+                display.show(event)
+            if as_json:
+                print_json({KINDS[type(event)]: record})
+    if not as_json:
+        for place in folder.units.values():
+            setting.output.print(str(place / "contact-sheet.png"), soft_wrap=True)
+
+
+def console(*, stderr: bool = False) -> Console:
+    """A console that prints names as they are, whatever brackets and colons they have."""
+    return Console(stderr=stderr, markup=False, emoji=False, highlight=False)
+
+
+def print_json(content: dict[str, Any]) -> None:
+    """Print ``content`` on one line, at once."""
+    typer.echo(json.dumps(content, ensure_ascii=False))

@@ -1,0 +1,290 @@
+"""Options of the command line, in groups, and the messages of the contract that they make."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from google.protobuf.json_format import Parse, ParseError
+
+from facetscope_client.cli.parsing import (
+    Numbers,
+    Size,
+    parse_numbers,
+    parse_size,
+    selection_from,
+)
+from facetscope_client.gen.facetscope.v1.facet_pb2 import Discovery
+from facetscope_client.gen.facetscope.v1.model_pb2 import (
+    COLOR_ORDER_BGR,
+    COLOR_ORDER_UNSPECIFIED,
+    FIT_STRETCH,
+    FIT_UNSPECIFIED,
+    INTERPOLATION_BICUBIC,
+    INTERPOLATION_UNSPECIFIED,
+    LAYOUT_NHWC,
+    LAYOUT_UNSPECIFIED,
+    Input,
+)
+from facetscope_client.gen.facetscope.v1.synthesis_pb2 import (
+    SCHEDULE_PRESET_CENTER_BIASED,
+    SCHEDULE_PRESET_MEAN_IMAGE,
+    SCHEDULE_PRESET_UNSPECIFIED,
+    START_FACET_MEAN,
+    START_NOISE,
+    START_UNSPECIFIED,
+    Schedule,
+    Synthesis,
+)
+
+_input = partial(typer.Option, rich_help_panel="How pictures become the model's input")
+_discovery = partial(typer.Option, rich_help_panel="How facets are found")
+_synthesis = partial(typer.Option, rich_help_panel="How images are synthesized")
+
+
+class ScheduleName(StrEnum):
+    """The published schedules."""
+
+    MEAN_IMAGE = "mean-image"
+    CENTER_BIASED = "center-biased"
+
+
+class StartName(StrEnum):
+    """Where an inspection can start its images."""
+
+    FACET_MEAN = "facet-mean"
+    NOISE = "noise"
+
+
+@dataclass(frozen=True, kw_only=True)
+class InputOptions:
+    """What the file of a model does not say about its input."""
+
+    size: Annotated[
+        Size | None,
+        _input(
+            parser=parse_size,
+            metavar="N|HxW",
+            help="Height and width in pixels. Default: what the file declares, else 224.",
+        ),
+    ] = None
+    channels: Annotated[
+        int | None,
+        _input(
+            min=1,
+            max=3,
+            metavar="1|3",
+            help="1 for grey, 3 for colour. Default: what the file declares, else 3.",
+        ),
+    ] = None
+    bgr: Annotated[
+        bool,
+        _input("--bgr", help="Blue comes first (Caffe, OpenCV)."),
+    ] = False
+    nhwc: Annotated[
+        bool,
+        _input("--nhwc", help="Channels come last (TensorFlow)."),
+    ] = False
+    value_range: Annotated[
+        Numbers | None,
+        _input(
+            "--range",
+            parser=parse_numbers,
+            metavar="LOW,HIGH",
+            help="What black and white become before mean and std. Default: 0,1.",
+        ),
+    ] = None
+    mean: Annotated[
+        Numbers | None,
+        _input(
+            parser=parse_numbers,
+            metavar="M[,M,M]",
+            help="Subtracted. Default: ImageNet's for colour without range and std, else 0.",
+        ),
+    ] = None
+    std: Annotated[
+        Numbers | None,
+        _input(
+            parser=parse_numbers,
+            metavar="S[,S,S]",
+            help="Divided by. Default: ImageNet's for colour without range and mean, else 1.",
+        ),
+    ] = None
+    stretch: Annotated[
+        bool,
+        _input("--stretch", help="Resize whole pictures; cut nothing."),
+    ] = False
+    crop_fraction: Annotated[
+        float | None,
+        _input(
+            min=0.0,
+            max=1.0,
+            metavar="PART",
+            help="Part of a picture's short side that the centred cut keeps. Default: 0.875.",
+        ),
+    ] = None
+    bicubic: Annotated[
+        bool,
+        _input("--bicubic", help="Resize with cubic interpolation."),
+    ] = False
+    input_file: Annotated[
+        Path | None,
+        _input(
+            "--input",
+            metavar="FILE.json",
+            exists=True,
+            dir_okay=False,
+            help="All of these in one file: the contract's `Input` message as JSON. Options win.",
+        ),
+    ] = None
+
+    def message(self) -> Input:
+        """The file's message, with the fields replaced that options give."""
+        chosen, given = self._from_file(), self._from_options()
+        for name in ("mean", "std"):
+            if getattr(given, name):
+                chosen.ClearField(name)
+        chosen.MergeFrom(given)
+        return chosen
+
+    def _from_file(self) -> Input:
+        if self.input_file is None:
+            return Input()
+        try:
+            return Parse(self.input_file.read_text(), Input())
+        except (ParseError, UnicodeDecodeError) as error:
+            raise typer.BadParameter(str(error), param_hint="--input") from None
+
+    def _from_options(self) -> Input:
+        height, width = self.size or (0, 0)
+        low, high = self._limits()
+        return Input(
+            height=height,
+            width=width,
+            channels=self.channels or 0,
+            color_order=COLOR_ORDER_BGR if self.bgr else COLOR_ORDER_UNSPECIFIED,
+            layout=LAYOUT_NHWC if self.nhwc else LAYOUT_UNSPECIFIED,
+            low=low,
+            high=high,
+            mean=self.mean or (),
+            std=self.std or (),
+            fit=FIT_STRETCH if self.stretch else FIT_UNSPECIFIED,
+            crop_fraction=self.crop_fraction,
+            interpolation=INTERPOLATION_BICUBIC if self.bicubic else INTERPOLATION_UNSPECIFIED,
+        )
+
+    def _limits(self) -> tuple[float | None, float | None]:
+        match self.value_range:
+            case None:
+                return None, None
+            case (low, high):
+                return low, high
+        raise typer.BadParameter("give two numbers, for example -1,1", param_hint="--range")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DiscoveryOptions:
+    """How facets are found; what is not given is the server's to choose."""
+
+    facets: Annotated[
+        int | None,
+        _discovery("--facets", "-k", min=1, metavar="K", help="How many. Default: 10."),
+    ] = None
+    select: Annotated[
+        str | None,
+        _discovery(
+            metavar="RULE",
+            help="Which images: `all`, `label:NAME` (those in folders of that name), `top:N` "
+            "(those that excite the unit most), `predicted` (those that the model takes for "
+            "the unit's class). Default: top:200.",
+        ),
+    ] = None
+    code_layer: Annotated[
+        str,
+        _discovery(
+            metavar="LAYER",
+            help="Compare images by this layer. Default: the last one before the classifier.",
+        ),
+    ] = ""
+    components: Annotated[
+        int | None,
+        _discovery(min=2, metavar="N", help="Dimensions kept by PCA. Default: 50."),
+    ] = None
+    perplexity: Annotated[
+        float | None,
+        _discovery(min=0.0, metavar="P", help="Perplexity of t-SNE. Default: 30."),
+    ] = None
+    averaged: Annotated[
+        int | None,
+        _discovery(min=1, metavar="M", help="Images in each mean image. Default: 15."),
+    ] = None
+    thumbnails: Annotated[
+        int | None,
+        _discovery(min=0, metavar="N", help="Pictures of real images per facet. Default: 8."),
+    ] = None
+    seed: Annotated[
+        int,
+        _discovery(min=0, metavar="SEED", help="Of every random choice, synthesis included."),
+    ] = 0
+
+    def message(self) -> Discovery:
+        """The message."""
+        return Discovery(
+            selection=None if self.select is None else selection_from(self.select),
+            facets=self.facets,
+            code_layer=self.code_layer,
+            components=self.components or 0,
+            perplexity=self.perplexity or 0,
+            averaged=self.averaged or 0,
+            thumbnails=self.thumbnails,
+            seed=self.seed,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class SynthesisOptions:
+    """How images are synthesized; what is not given is the server's to choose."""
+
+    schedule: Annotated[
+        ScheduleName | None,
+        _synthesis(
+            help="`mean-image` sharpens the mean image of the facet; `center-biased` makes one "
+            "object in the middle. Default: mean-image."
+        ),
+    ] = None
+    start: Annotated[
+        StartName | None,
+        _synthesis(help="What images start from. Default: facet-mean, or noise for center-biased."),
+    ] = None
+    preview_interval: Annotated[
+        int,
+        _synthesis(
+            min=0,
+            metavar="STEPS",
+            show_default=False,
+            help="Steps between two previews, `facet-NN-preview.png`. Default: none.",
+        ),
+    ] = 0
+
+    def message(self, seed: int) -> Synthesis:
+        """The message, with the seed that it shares with the discovery."""
+        presets = {
+            None: SCHEDULE_PRESET_UNSPECIFIED,
+            ScheduleName.MEAN_IMAGE: SCHEDULE_PRESET_MEAN_IMAGE,
+            ScheduleName.CENTER_BIASED: SCHEDULE_PRESET_CENTER_BIASED,
+        }
+        starts = {
+            None: START_UNSPECIFIED,
+            StartName.FACET_MEAN: START_FACET_MEAN,
+            StartName.NOISE: START_NOISE,
+        }
+        return Synthesis(
+            schedule=Schedule(preset=presets[self.schedule]) if self.schedule else None,
+            start=starts[self.start],
+            seed=seed,
+            preview_interval=self.preview_interval,
+        )

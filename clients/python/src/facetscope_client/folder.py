@@ -1,0 +1,141 @@
+"""A folder that fills while an inspection runs, and has only whole files at any moment."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from io import BytesIO
+from itertools import chain, count
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+from facetscope_client.events import Event
+from facetscope_client.gen.facetscope.v1.facet_pb2 import Facet
+from facetscope_client.gen.facetscope.v1.inspection_pb2 import Manifest
+from facetscope_client.gen.facetscope.v1.model_pb2 import Unit
+from facetscope_client.gen.facetscope.v1.synthesis_pb2 import PreviewImage, SynthesizedImage
+from facetscope_client.ledger import Ledger, write_whole
+from facetscope_client.report import UnitReport, pictures_in, plain_json, record
+from facetscope_client.sheet import contact_sheet
+from facetscope_client.units import unit_name
+
+SUFFIX_OF: Final = {"image/png": ".png", "image/jpeg": ".jpg"}
+"""How files of each media type are called."""
+
+OWN_FILES: Final = ("facet-*", "contact-sheet.png")
+"""Patterns of all that is ever written for a unit."""
+
+LONGEST_NAME: Final = 120
+"""Characters of a layer's name that its folder keeps."""
+
+
+class ReportFolder:
+    """Writes what an inspection brings, as it comes.
+
+    Pictures are written at once. The ``contact-sheet.png`` of a unit follows when its last result
+    is there, which is when another unit's or the manifest arrives, or the block is left: the
+    contract promises results unit by unit, and only one is kept in memory. ``facets.json`` has all
+    that is not a picture, and appears when the block is left. What an earlier run left is removed.
+
+    Attributes:
+        path: The folder. Made when the first file is written.
+        units: The folder of each unit in it, by the unit's name.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.units: dict[str, Path] = {}
+        self._report: UnitReport | None = None
+        self._ledger = Ledger(path / "facets.json")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        try:
+            self._finish()
+        finally:
+            self._ledger.close()
+
+    def add(self, event: Event) -> dict[str, Any]:
+        """Write what ``event`` brings; its JSON form, with paths in place of pictures."""
+        match event:
+            case Facet() | SynthesizedImage() | PreviewImage():
+                return self._add_result(event)
+            case Manifest():
+                self._finish()
+                self._ledger.manifest = plain_json(event)
+        return plain_json(event)
+
+    def _add_result(self, result: Facet | SynthesizedImage | PreviewImage) -> dict[str, Any]:
+        report, folder = self._report_on(result.unit)
+        files = _files_of(result)
+        for name, data in files.items():
+            write_whole(folder / name, data)
+        if not isinstance(result, PreviewImage):
+            report.add(result)
+        if isinstance(result, SynthesizedImage):
+            _remove(folder, f"facet-{result.index:02}-preview.*")
+        return record(result, [str(folder / name) for name in files])
+
+    def _report_on(self, unit: Unit) -> tuple[UnitReport, Path]:
+        """The report that results of ``unit`` belong to, and its folder."""
+        if self._report is None or self._report.unit != unit:
+            self._finish()
+            self._report = UnitReport(unit)
+        name = unit_name(unit)
+        if name not in self.units:
+            self.units[name] = self.path / self._free_name(unit)
+            _remove(self.units[name], *OWN_FILES)
+        return self._report, self.units[name]
+
+    def _free_name(self, unit: Unit) -> str:
+        """A name for the folder of ``unit`` that any file system takes and no other unit has."""
+        layer = re.sub(r"[^\w.-]+", "_", unit.layer).strip("._")[:LONGEST_NAME] or "layer"
+        name = "-".join([layer, str(unit.channel), *map(str, unit.position)])
+        taken = {folder.name for folder in self.units.values()}
+        names = chain([name], (f"{name}.{number}" for number in count(2)))
+        return next(each for each in names if each not in taken)
+
+    def _finish(self) -> None:
+        """Write what needs all results of a unit."""
+        report, self._report = self._report, None
+        if report is None or not (report.facets or report.images):
+            return
+        folder = self.units[unit_name(report.unit)]
+        picture = BytesIO()
+        contact_sheet(report).save(picture, "png")
+        write_whole(folder / "contact-sheet.png", picture.getvalue())
+        self._ledger.enter(_record_of(report, folder.name))
+
+
+def _files_of(result: Event) -> Mapping[str, bytes]:
+    """The pictures of ``result``, by file name."""
+    return {
+        name + SUFFIX_OF.get(picture.media_type, ".img"): picture.data
+        for name, picture in pictures_in(result)
+    }
+
+
+def _record_of(report: UnitReport, folder: str) -> dict[str, Any]:
+    def with_files(result: Facet | SynthesizedImage) -> dict[str, Any]:
+        return record(result, [f"{folder}/{name}" for name in _files_of(result)])
+
+    return {
+        "unit": plain_json(report.unit),
+        "facets": [with_files(facet) for facet in report.facets.values()],
+        "images": [with_files(image) for image in report.images.values()],
+        "contact_sheet": f"{folder}/contact-sheet.png",
+    }
+
+
+def _remove(folder: Path, *patterns: str) -> None:
+    for pattern in patterns:
+        for stale in folder.glob(pattern):
+            stale.unlink()

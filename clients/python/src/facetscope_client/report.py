@@ -1,0 +1,80 @@
+"""What an inspection found out about one unit, and its form as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from google.protobuf.json_format import MessageToDict
+from google.protobuf.message import Message
+
+from facetscope_client.events import Event
+from facetscope_client.gen.facetscope.v1.facet_pb2 import EncodedImage, Facet
+from facetscope_client.gen.facetscope.v1.model_pb2 import Unit
+from facetscope_client.gen.facetscope.v1.synthesis_pb2 import PreviewImage, SynthesizedImage
+
+M = TypeVar("M", bound=Message)
+
+
+@dataclass(frozen=True, slots=True)
+class UnitReport:
+    """The facets of a unit and the images synthesized for it, by index, as they arrive."""
+
+    unit: Unit
+    facets: dict[int, Facet] = field(default_factory=dict)
+    images: dict[int, SynthesizedImage] = field(default_factory=dict)
+
+    def add(self, result: Facet | SynthesizedImage) -> None:
+        """Take in one result of this unit."""
+        if isinstance(result, Facet):
+            self.facets[result.index] = result
+        else:
+            self.images[result.index] = result
+
+
+def pictures_in(event: Event) -> Iterator[tuple[str, EncodedImage]]:
+    """Every picture that ``event`` carries, with a name that no other of its unit has."""
+    match event:
+        case Facet():
+            if event.HasField("mean_image"):
+                yield f"facet-{event.index:02}-mean", event.mean_image
+            for number, thumbnail in enumerate(event.thumbnails):
+                yield f"facet-{event.index:02}-member-{number:02}", thumbnail
+        case PreviewImage():
+            yield f"facet-{event.index:02}-preview", event.picture
+        case SynthesizedImage():
+            yield f"facet-{event.index:02}", event.picture
+
+
+def record(event: Event, files: Sequence[str] = ()) -> dict[str, Any]:
+    """The JSON form of ``event``, with the names of ``files`` in place of its pictures' bytes."""
+    lean = _copy(event)
+    for _, picture in pictures_in(lean):
+        picture.ClearField("data")
+    plain = plain_json(lean)
+    for picture_record, file in zip(_picture_records(plain), files, strict=True):
+        picture_record["file"] = file
+    return plain
+
+
+def plain_json(message: Message) -> dict[str, Any]:
+    """``message`` with the names and the defaults of the contract."""
+    return MessageToDict(
+        message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
+    )
+
+
+def _copy(message: M) -> M:
+    twin = type(message)()
+    twin.CopyFrom(message)
+    return twin
+
+
+def _picture_records(plain: dict[str, Any]) -> list[dict[str, Any]]:
+    """The records of an event's pictures, in the order of ``pictures_in``, without their bytes."""
+    single = [plain[name] for name in ("mean_image", "picture") if name in plain]
+    records = [*single, *plain.get("thumbnails", ())]
+    for picture in records:
+        del picture["data"]
+    return records

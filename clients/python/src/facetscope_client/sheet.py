@@ -1,0 +1,182 @@
+"""A contact sheet: all that an inspection found out about one unit, on one picture.
+
+Every facet is a row: its share of the images and how well it holds together, its nearest real
+images, their mean, and the synthesized image with its figures. Beside the rows is the embedding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from io import BytesIO
+from typing import Final
+
+from PIL import Image, ImageOps
+
+from facetscope_client import scatter
+from facetscope_client.gen.facetscope.v1.facet_pb2 import EncodedImage, Facet
+from facetscope_client.gen.facetscope.v1.synthesis_pb2 import SynthesizedImage
+from facetscope_client.pen import INK, PALE, PAPER, Pen
+from facetscope_client.report import UnitReport
+from facetscope_client.units import unit_name
+
+MARGIN: Final = 48
+
+CELL: Final = 112
+"""Side of a picture: four times that of the classic digits of 28 pixels."""
+
+GAP: Final = 8
+"""Between pictures of one kind."""
+
+ROW_GAP: Final = 28
+COLUMN_GAP: Final = 36
+
+HEAD: Final = 160
+"""Height of what stands above the rows."""
+
+LABEL: Final = 176
+"""Width of what is said about a facet."""
+
+FIGURES: Final = 170
+"""Width of what is said about a synthesized image."""
+
+LINE: Final = 23
+"""Height of one line of it."""
+
+BADGE: Final = 40
+"""Diameter of a facet's mark."""
+
+MOST_MEMBERS: Final = 8
+"""Real images in one row."""
+
+NARROWEST: Final = 640
+"""Width that a title needs."""
+
+MEDIA: Final = ("PNG", "JPEG")
+"""What the contract sends pictures as."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Columns:
+    """Left edges of the columns; one without content has no width."""
+
+    members: int
+    mean: int
+    image: int
+    figures: int
+    embedding: int
+    end: int
+
+    @classmethod
+    def of(cls, report: UnitReport) -> _Columns:
+        """Room for what ``report`` has."""
+        shown = max((len(facet.thumbnails) for facet in report.facets.values()), default=0)
+        members = MARGIN + LABEL
+        mean = members + (min(shown, MOST_MEMBERS) * (CELL + GAP) + COLUMN_GAP if shown else 0)
+        image = mean + (CELL + COLUMN_GAP if report.facets else 0)
+        figures = image + (CELL + 2 * GAP if report.images else 0)
+        embedding = figures + (FIGURES + 2 * COLUMN_GAP if report.images else 0)
+        end = embedding + (scatter.SIDE if report.facets else 0)
+        return cls(members, mean, image, figures, embedding, end)
+
+
+def contact_sheet(report: UnitReport) -> Image.Image:
+    """Draw the sheet of ``report``, which has at least one facet or synthesized image."""
+    indices = sorted(report.facets.keys() | report.images.keys())
+    columns = _Columns.of(report)
+    rows = len(indices) * (CELL + ROW_GAP) - ROW_GAP
+    height = max(rows, scatter.height_of(len(report.facets)) if report.facets else 0)
+    width = max(columns.end, NARROWEST) + MARGIN
+    sheet = Image.new("RGB", (width, HEAD + height + MARGIN), PAPER)
+    pen = Pen(sheet)
+    _draw_head(pen, report, columns)
+    for row, index in enumerate(indices):
+        _draw_row(pen, report, index, columns, top=HEAD + row * (CELL + ROW_GAP))
+    if report.facets:
+        scatter.draw_embedding(pen, list(report.facets.values()), columns.embedding, HEAD)
+    return sheet
+
+
+def _draw_head(pen: Pen, report: UnitReport, columns: _Columns) -> None:
+    pen.write((MARGIN, MARGIN + 28), unit_name(report.unit), size=34)
+    pen.write((MARGIN, MARGIN + 58), _summary(report), size=17, ink=PALE)
+    heads = []
+    if report.facets:
+        heads += [
+            (MARGIN, "facet"),
+            (columns.mean, "mean image"),
+            (columns.embedding, "all images"),
+        ]
+    if columns.mean > columns.members:
+        heads.append((columns.members, "nearest real images"))
+    if report.images:
+        heads.append((columns.image, "synthesized"))
+    for left, head in heads:
+        pen.write((left, HEAD - 14), head, ink=PALE)
+
+
+def _summary(report: UnitReport) -> str:
+    images = sum(len(facet.members) for facet in report.facets.values())
+    parts = []
+    if report.facets:
+        parts.append(f"{images:,} images in {_count(len(report.facets), 'facet')}")
+    if report.images:
+        parts.append(_count(len(report.images), "synthesized image"))
+    return ", ".join(parts)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
+
+
+def _draw_row(pen: Pen, report: UnitReport, index: int, columns: _Columns, *, top: int) -> None:
+    pen.badge(index, (MARGIN + BADGE / 2, top + CELL / 2), BADGE)
+    if (facet := report.facets.get(index)) is not None:
+        total = sum(len(each.members) for each in report.facets.values())
+        _draw_facet(pen, facet, columns, top=top, share=len(facet.members) / max(total, 1))
+    if (image := report.images.get(index)) is not None:
+        _draw_picture(pen, image.picture, columns.image, top)
+        _draw_figures(pen, image, columns.figures, top)
+
+
+def _draw_facet(pen: Pen, facet: Facet, columns: _Columns, *, top: int, share: float) -> None:
+    left = MARGIN + BADGE + 16
+    pen.write((left, top + 46), f"{share:.0%}", size=26)
+    pen.write((left, top + 68), _count(len(facet.members), "image"), ink=PALE)
+    pen.write((left, top + 88), f"silhouette {facet.silhouette:.2f}", ink=PALE)
+    for place, thumbnail in enumerate(facet.thumbnails[:MOST_MEMBERS]):
+        _draw_picture(pen, thumbnail, columns.members + place * (CELL + GAP), top)
+    if facet.HasField("mean_image"):
+        _draw_picture(pen, facet.mean_image, columns.mean, top)
+
+
+def _draw_picture(pen: Pen, picture: EncodedImage, left: int, top: int) -> None:
+    fitted = _fitted(Image.open(BytesIO(picture.data), formats=MEDIA).convert("RGB"))
+    pen.put(fitted, (left, top), (CELL, CELL))
+
+
+def _fitted(picture: Image.Image) -> Image.Image:
+    """``picture`` at the size of a cell; the pixels of small ones stay visible squares."""
+    whole_times = CELL // max(picture.size)
+    if whole_times > 1:
+        return ImageOps.scale(picture, whole_times, Image.Resampling.NEAREST)
+    return ImageOps.contain(picture, (CELL, CELL), Image.Resampling.LANCZOS)
+
+
+def _draw_figures(pen: Pen, image: SynthesizedImage, left: int, top: int) -> None:
+    figures = list(_figures(image))
+    first = top + (CELL - LINE * len(figures)) // 2 + 16
+    for line, (name, value) in enumerate(figures):
+        baseline = first + line * LINE
+        pen.write((left, baseline), name, ink=PALE)
+        pen.write((left + FIGURES, baseline), value, ink=INK, anchor="rs")
+
+
+def _figures(image: SynthesizedImage) -> Iterator[tuple[str, str]]:
+    yield "activation", f"{image.activation:.4g}"
+    if image.HasField("natural"):
+        yield "percentile", f"{image.natural.percentile:.4g}"
+        yield "best real image", f"{image.natural.maximum:.4g}"
+    yield "start", f"{image.start_activation:.4g}"
+    if image.HasField("probability"):
+        yield "probability", f"{image.probability:.3f}"

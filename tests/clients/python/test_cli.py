@@ -1,0 +1,184 @@
+"""The command line, as its own process or through Typer's runner, against the scripted server."""
+
+import json
+import signal
+import subprocess
+import sys
+
+import grpc
+import pytest
+from tests.clients.python.support import INSPECTION, Failure, facet, preview, progress
+from typer.testing import CliRunner
+
+from facetscope_client.cli.app import app
+from facetscope_client.cli.options import InputOptions
+from facetscope_client.cli.parsing import Numbers, Size, selection_from
+from facetscope_client.gen.facetscope.v1.inspection_pb2 import DescribeModelResponse
+from facetscope_client.gen.facetscope.v1.model_pb2 import (
+    COLOR_ORDER_BGR,
+    LAYOUT_NHWC,
+    Input,
+    InputTensor,
+    Layer,
+)
+from facetscope_client.gen.facetscope.v1.synthesis_pb2 import SCHEDULE_PRESET_CENTER_BIASED
+
+COMMAND = [sys.executable, "-m", "facetscope_client"]
+
+
+@pytest.fixture
+def run(address):
+    """The command line with a server; gives exit code and output."""
+    return lambda *args: CliRunner().invoke(app, ["--server", address, *map(str, args)])
+
+
+@pytest.fixture
+def inspect(run, model, photos, tmp_path):
+    options = ("--images", photos, "--unit", "fc:3", "--out", tmp_path / "out")
+    return lambda *more: run("inspect", model, *options, *more)
+
+
+def test_an_inspection_fills_a_folder(inspect, scripted, tmp_path):
+    """The path that is printed is the picture to look at."""
+    scripted.scripts = [INSPECTION]
+    result = inspect()
+    assert result.exit_code == 0, result.output
+    sheet = tmp_path / "out" / "fc-3" / "contact-sheet.png"
+    assert result.stdout.strip() == str(sheet)
+    assert sheet.is_file()
+
+
+def test_events_can_be_piped(inspect, scripted):
+    """Every line of --json is an event, with the path of a picture where its bytes were."""
+    scripted.scripts = [INSPECTION]
+    lines = [json.loads(line) for line in inspect("--json").stdout.splitlines()]
+    kinds = [kind for line in lines for kind in line]
+    assert kinds == ["progress", "facet", "facet", "preview", "image", "image", "manifest"]
+    assert lines[4]["image"]["picture"]["file"].endswith("fc-3/facet-00.png")
+    assert "data" not in lines[4]["image"]["picture"]
+
+
+def test_options_become_the_request(inspect, scripted):
+    """What a user types is what the server is asked, and nothing else."""
+    scripted.scripts = [INSPECTION]
+    inspect("-k", "4", "--select", "predicted", "--seed", "7", "--schedule", "center-biased")
+    request = scripted.requests[-1]
+    assert (request.discovery.facets, request.discovery.selection.predicted) == (4, True)
+    assert (request.discovery.seed, request.synthesis.seed) == (7, 7)
+    assert request.synthesis.schedule.preset == SCHEDULE_PRESET_CENTER_BIASED
+    assert request.input == Input()
+
+
+def test_input_options_win_over_the_file(tmp_path):
+    """A team keeps its input in a file and changes one value for one run."""
+    file = tmp_path / "input.json"
+    file.write_text('{"height": 32, "mean": [1, 2, 3], "layout": "LAYOUT_NHWC"}')
+    options = InputOptions(input_file=file, size=Size(64, 48), mean=Numbers((0.5,)), bgr=True)
+    assert options.message() == Input(
+        height=64, width=48, mean=[0.5], layout=LAYOUT_NHWC, color_order=COLOR_ORDER_BGR
+    )
+
+
+@pytest.mark.parametrize(
+    ("code", "exit_code"),
+    [
+        (grpc.StatusCode.INVALID_ARGUMENT, 3),
+        (grpc.StatusCode.NOT_FOUND, 3),
+        (grpc.StatusCode.UNIMPLEMENTED, 3),
+        (grpc.StatusCode.RESOURCE_EXHAUSTED, 1),
+        (grpc.StatusCode.INTERNAL, 1),
+    ],
+)
+def test_a_failure_is_one_sentence_and_a_code(inspect, scripted, code, exit_code):
+    """A script acts on the code, a person on the sentence; nobody reads a traceback."""
+    scripted.scripts = [[Failure(code, "SOME_REASON")]]
+    result = inspect()
+    assert result.exit_code == exit_code
+    assert result.stderr.strip() == "facetscope: what to do [SOME_REASON]"
+
+
+def test_no_server_is_told_from_other_failures():
+    """A pipeline may wait for a server, but not for a wrong request to become right."""
+    result = CliRunner().invoke(app, ["--server", "127.0.0.1:1", "health"])
+    assert result.exit_code == 4
+    assert "Traceback" not in result.output
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--unit", "fc"],
+        ["--unit", "fc:1", "--select", "best"],
+        ["--unit", "fc:1", "--range", "1"],
+        ["--unit", "fc:1", "--size", "big"],
+        ["--unit", "fc:1", "--select", "predicted:1"],
+    ],
+)
+def test_wrong_options_are_refused_before_any_call(run, scripted, model, photos, options):
+    """Nothing is uploaded for a typing error."""
+    result = run("inspect", model, "--images", photos, "--out", photos / "out", *options)
+    assert result.exit_code == 2
+    assert not scripted.requests
+
+
+def test_a_file_that_is_not_there_is_a_usage_error(run, tmp_path):
+    """The sentence names the file."""
+    result = run("describe", tmp_path / "nowhere.onnx")
+    assert result.exit_code == 2
+    assert "nowhere.onnx" in result.stderr.replace("\n", "")
+
+
+def test_a_model_is_described_as_a_table(run, scripted, model):
+    """A newcomer finds the names of layers to inspect."""
+    layer = Layer(name="fc", kind="Gemm", shape=[-1, 10], channels=10, output=True)
+    tensor = InputTensor(name="x", shape=[-1, 3, 32, 32])
+    described = DescribeModelResponse(format="ONNX", layers=[layer], input_tensors=[tensor])
+    scripted.scripts = [[described], [described]]
+    table = run("describe", model).stdout
+    assert all(text in table for text in ("ONNX", "x [n, 3, 32, 32]", "Gemm", "[n, 10]", "output"))
+    assert json.loads(run("describe", model, "--json").stdout)["layers"][0]["channels"] == 10
+
+
+@pytest.mark.parametrize(
+    ("rule", "field", "value"),
+    [
+        ("all", "all", True),
+        ("label:a:b", "label", "a:b"),
+        ("top:50", "top", 50),
+        ("predicted", "predicted", True),
+    ],
+)
+def test_a_selection_is_read(rule, field, value):
+    """Rules are short to type."""
+    selection = selection_from(rule)
+    assert selection.WhichOneof("rule") == field
+    assert getattr(selection, field) == value
+
+
+def test_an_interrupt_cancels_the_call_and_keeps_the_results(
+    address, scripted, model, photos, tmp_path
+):
+    """Ctrl-C frees the worker and costs nothing that has already arrived."""
+    scripted.scripts = [[progress(), facet(), preview(), ...]]
+    options = ["--images", photos, "--unit", "fc:3", "--out", tmp_path, "--json"]
+    command = [*COMMAND, "--server", address, "inspect", model, *options]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        while b'"preview"' not in process.stdout.readline():
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=20)
+    assert process.returncode == 5
+    assert b"Traceback" not in errors
+    assert scripted.ended.wait(timeout=5)
+    assert len(json.loads((tmp_path / "facets.json").read_text())["units"]) == 1
+
+
+def test_serve_becomes_the_server_or_says_what_is_missing():
+    """The client alone has no server to start, and knows how to get one."""
+    probe = "import sys; sys.path = [p for p in sys.path if not p.endswith('/service')]; "
+    probe += "from facetscope_client.cli import main; main()"
+    result = subprocess.run(
+        [sys.executable, "-P", "-c", probe, "serve"], capture_output=True, check=False, text=True
+    )
+    assert result.returncode == 1
+    assert "pip install facetscope" in result.stderr

@@ -1,0 +1,85 @@
+"""The folder that a report is written to."""
+
+import json
+
+import pytest
+from tests.clients.python.support import INSPECTION, facet, image, preview
+
+from facetscope_client.folder import ReportFolder
+from facetscope_client.gen.facetscope.v1.model_pb2 import Unit
+
+
+def add_all(folder, events):
+    return [folder.add(getattr(event, event.WhichOneof("kind"))) for event in events]
+
+
+def names_in(path):
+    return sorted(file.name for file in path.iterdir())
+
+
+def test_every_result_becomes_a_file(tmp_path):
+    """What the server sent is what lies in the folder, and nothing unfinished with it."""
+    with ReportFolder(tmp_path) as folder:
+        add_all(folder, INSPECTION)
+    assert names_in(tmp_path) == ["facets.json", "fc-3"]
+    pictures = ["facet-00{}.png", "facet-00-mean.png"]
+    assert {name.format("") for name in pictures} <= set(names_in(tmp_path / "fc-3"))
+    assert "facet-01-member-01.jpg" in names_in(tmp_path / "fc-3")
+    assert "facet-00-preview.png" not in names_in(tmp_path / "fc-3")
+
+
+def test_the_figures_name_their_files(tmp_path):
+    """A program finds every picture of a facet beside its figures."""
+    with ReportFolder(tmp_path) as folder:
+        add_all(folder, INSPECTION)
+    report = json.loads((tmp_path / "facets.json").read_text())
+    (unit,) = report["units"]
+    assert [each["index"] for each in unit["facets"]] == [0, 1]
+    assert unit["facets"][0]["members"][0]["activation"] == 2.5
+    assert unit["images"][1]["activation"] == 9.5
+    files = [each["picture"]["file"] for each in unit["images"]]
+    files += [each["file"] for facets in unit["facets"] for each in facets["thumbnails"]]
+    assert all((tmp_path / file).is_file() for file in [*files, unit["contact_sheet"]])
+    assert report["manifest"]["images_read"] == 6
+
+
+def test_results_are_there_as_soon_as_they_arrive(tmp_path):
+    """A long inspection can be watched, and an interrupted one is not lost."""
+    folder = ReportFolder(tmp_path)
+    add_all(folder, [facet(), preview()])
+    assert {"facet-00-mean.png", "facet-00-preview.png"} <= set(names_in(tmp_path / "fc-3"))
+
+
+def test_an_interrupted_run_leaves_a_report_of_what_there_is(tmp_path):
+    """Half an inspection is worth keeping, if its files are whole."""
+
+    def interrupted():
+        with ReportFolder(tmp_path) as folder:
+            add_all(folder, [facet(0), facet(1), image(0)])
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    report = json.loads((tmp_path / "facets.json").read_text())
+    assert len(report["units"][0]["facets"]) == 2
+    assert report["manifest"] is None
+    assert "contact-sheet.png" in names_in(tmp_path / "fc-3")
+
+
+def test_units_do_not_share_a_folder(tmp_path):
+    """Names that a file system cannot hold become others, but never the same."""
+    units = [Unit(layer=layer, channel=1) for layer in ("/a/b", "a_b", "a:b", "..")]
+    with ReportFolder(tmp_path) as folder:
+        add_all(folder, [image(unit=unit) for unit in units])
+    places = {place.resolve() for place in folder.units.values()}
+    assert len(places) == 4
+    assert all(place.parent == tmp_path.resolve() for place in places)
+
+
+def test_what_an_earlier_run_left_is_removed(tmp_path):
+    """No picture of yesterday's ten facets stands beside today's two."""
+    with ReportFolder(tmp_path) as folder:
+        add_all(folder, map(facet, range(3)))
+    with ReportFolder(tmp_path) as folder:
+        add_all(folder, [facet(0)])
+    assert "facet-02-mean.png" not in names_in(tmp_path / "fc-3")

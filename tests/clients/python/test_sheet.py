@@ -1,0 +1,86 @@
+"""The contact sheet, of which a person has to judge the looks."""
+
+from io import BytesIO
+
+import pytest
+from PIL import Image, ImageColor
+from tests.clients.python.support import UNIT, facet, image, picture
+
+from facetscope_client.pen import PALETTE, color_of, ink_on
+from facetscope_client.report import UnitReport
+from facetscope_client.sheet import CELL, HEAD, MARGIN, ROW_GAP, contact_sheet
+
+
+def report_of(*events):
+    report = UnitReport(UNIT)
+    for event in events:
+        report.add(getattr(event, event.WhichOneof("kind")))
+    return report
+
+
+def test_each_facet_is_a_row():
+    """A sheet of ten facets is as high as ten rows."""
+    report = report_of(*map(facet, range(10)), *map(image, range(10)))
+    assert contact_sheet(report).height == HEAD + 10 * (CELL + ROW_GAP) - ROW_GAP + MARGIN
+
+
+@pytest.mark.parametrize("events", [[facet()], [image()], [facet(), image()], [facet(), image(1)]])
+def test_what_is_missing_leaves_no_gap(events):
+    """A discovery without synthesis has a sheet, a synthesis without discovery has one, too."""
+    whole = contact_sheet(report_of(facet(), image()))
+    assert contact_sheet(report_of(*events)).width <= whole.width
+
+
+def test_small_pictures_keep_their_pixels():
+    """The pixels of a digit are squares, not a blur."""
+    checkered = Image.new("L", (28, 28))
+    checkered.putdata([255 * ((x + y) % 2) for y in range(28) for x in range(28)])
+    event = image()
+    event.image.picture.data = png(checkered)
+    sheet = contact_sheet(report_of(event)).convert("L")
+    left = next(x for x in range(sheet.width) if sheet.getpixel((x, HEAD)) == 0)
+    assert [sheet.getpixel((left + x, HEAD)) for x in range(8)] == [0] * 4 + [255] * 4
+
+
+def test_large_pictures_fit():
+    """A photograph is shown whole, in its proportions."""
+    event = image()
+    event.image.picture.CopyFrom(picture(width=560, height=280, grey=0))
+    sheet = contact_sheet(report_of(event)).convert("L")
+    middle = HEAD + CELL // 2
+    dark = [x for x in range(300) if sheet.getpixel((MARGIN + 176 + x, middle)) == 0]
+    assert (dark[0], dark[CELL - 1]) == (0, CELL - 1)
+    assert sheet.getpixel((MARGIN + 180, HEAD + 10)) == 255
+
+
+@pytest.mark.parametrize("color", PALETTE)
+def test_numbers_are_legible_on_every_color(color):
+    """WCAG asks for a contrast of 3 to 1 of large letters."""
+    lighter, darker = sorted(map(luminance, (color, ink_on(color))), reverse=True)
+    assert (lighter + 0.05) / (darker + 0.05) >= 3
+
+
+def test_facets_of_one_color_differ_in_form():
+    """More facets than colours still have marks of their own."""
+    first, second = (
+        contact_sheet(report_of(image(index))).crop((MARGIN, HEAD, MARGIN + 40, HEAD + CELL))
+        for index in (0, len(PALETTE))
+    )
+    assert color_of(0) == color_of(len(PALETTE))
+    assert first.getbbox() is not None
+    assert first.getpixel((3, CELL // 2)) != second.getpixel((3, CELL // 2))
+
+
+def luminance(color):
+    """Relative luminance by its definition in WCAG 2."""
+    parts = [part / 255 for part in ImageColor.getrgb(color)]
+    linear = [
+        part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts
+    ]
+    return sum(weight * part for weight, part in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+
+def png(drawn):
+    file = BytesIO()
+    drawn.save(file, "PNG")
+    return file.getvalue()
