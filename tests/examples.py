@@ -97,10 +97,8 @@ JOBS = (
         model=DIGEST,
         unit=UNIT,
         images=jobs.ImageSet((DIGEST,), (jobs.InlineImage("a", "cat", b"\xff"),)),
-        discovery=jobs.Discovery(selection=jobs.PredictedImages(3), facets=3, seed=2**64 - 1),
+        discovery=jobs.Discovery(selection=jobs.PredictedImages(), facets=3, seed=2**64 - 1),
     ),
     jobs.MaximizeActivation(model=DIGEST, unit=UNIT, count=4),
-    jobs.InspectUnits(
-        model=DIGEST, units=(UNIT, Unit("fc", 1)), images=jobs.ImageSet((DIGEST,))
-    ),
+    jobs.InspectUnits(model=DIGEST, units=(UNIT, Unit("fc", 1)), images=jobs.ImageSet((DIGEST,))),
 )

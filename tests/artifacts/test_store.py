@@ -3,6 +3,7 @@
 from hashlib import sha256
 
 import pytest
+
 from facetscope.artifacts.store import READ_BYTES, Store
 from facetscope.domain import errors
 

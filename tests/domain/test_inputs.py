@@ -1,6 +1,7 @@
 """What a request leaves open is filled in from the file, then from defaults."""
 
 import pytest
+
 from facetscope.domain.errors import InvalidFieldError
 from facetscope.domain.inputs import IMAGENET_MEAN, InputSpec, Layout
 

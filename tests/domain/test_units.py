@@ -1,6 +1,7 @@
 """A unit is what its layer has."""
 
 import pytest
+
 from facetscope.domain.errors import ChannelOutOfRangeError, PositionOutOfRangeError
 from facetscope.domain.units import Layer, Unit
 

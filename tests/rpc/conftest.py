@@ -1,10 +1,11 @@
 import grpc
 import pytest
+from tests.support import ScriptedEngine
+
 from facetscope.artifacts.store import Store
 from facetscope.gen.facetscope.v1 import artifact_pb2_grpc, inspection_pb2_grpc
 from facetscope.rpc.artifacts import ArtifactServicer
 from facetscope.rpc.inspection import InspectionServicer
-from tests.support import ScriptedEngine
 
 
 @pytest.fixture

@@ -4,9 +4,10 @@ from hashlib import sha256
 
 import grpc
 import pytest
+from tests.support import reason
+
 from facetscope.gen.facetscope.v1 import artifact_pb2 as pb
 from facetscope.gen.facetscope.v1 import artifact_pb2_grpc as pb_grpc
-from tests.support import reason
 
 DATA = bytes(range(256)) * 3000
 DIGEST = sha256(DATA).hexdigest()

@@ -5,25 +5,22 @@ from hashlib import sha256
 
 import grpc
 import pytest
+from google.protobuf.json_format import ParseDict
+from tests import examples
+from tests.support import details, reason
+
 from facetscope.domain import errors, jobs
 from facetscope.domain.schedules import CENTER_BIASED
 from facetscope.gen.facetscope.v1 import inspection_pb2 as pb
 from facetscope.gen.facetscope.v1 import inspection_pb2_grpc as pb_grpc
 from facetscope.gen.facetscope.v1 import model_pb2, synthesis_pb2
 from facetscope.rpc.status import CODE_OF
-from google.protobuf.json_format import ParseDict
-from tests import examples
-from tests.support import details, reason
 
 MODEL = {"digest": examples.DIGEST}
 UNIT = {"layer": "fc", "channel": 7}
 IMAGES = {"digests": [examples.DIGEST]}
-DISCOVER = ParseDict(
-    {"model": MODEL, "unit": UNIT, "images": IMAGES}, pb.DiscoverFacetsRequest()
-)
-INSPECT = ParseDict(
-    {"model": MODEL, "units": [UNIT], "images": IMAGES}, pb.InspectUnitsRequest()
-)
+DISCOVER = ParseDict({"model": MODEL, "unit": UNIT, "images": IMAGES}, pb.DiscoverFacetsRequest())
+INSPECT = ParseDict({"model": MODEL, "units": [UNIT], "images": IMAGES}, pb.InspectUnitsRequest())
 
 
 @pytest.fixture

@@ -45,7 +45,7 @@ class Store:
 
     def __init__(self, folder: Path, *, largest_bytes: int) -> None:
         """Keep artifacts of up to ``largest_bytes`` in ``folder``, which is made if need be."""
-        self._folder = folder
+        self._folder = folder.resolve()
         self._largest_bytes = largest_bytes
         folder.mkdir(parents=True, exist_ok=True)
 

@@ -153,7 +153,14 @@ class InputTensor:
 
 @dataclass(frozen=True, slots=True)
 class Parity:
-    """How far the graph is from the model's own runtime."""
+    """The output that differs most from the model's own runtime's.
+
+    Attributes:
+        output: Its name.
+        largest_absolute: The largest difference of an element; infinite if one is not a number.
+        largest_relative: The same, relative to the largest element that the runtime gives.
+        provider: What the runtime computed with.
+    """
 
     output: str
     largest_absolute: float

@@ -56,9 +56,7 @@ class LabelledImages:
 
 @dataclass(frozen=True, slots=True)
 class PredictedImages:
-    """Images for which this channel has its layer's largest activation are the unit's own."""
-
-    channel: int
+    """Images for which the unit has its layer's largest activation are its own."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,42 +1,41 @@
-"""The phases of an ascent, and the two published schedules.
+"""How a synthesis proceeds: phases of gradient ascent, and the two published schedules.
 
-Nguyen, Yosinski & Clune, "Multifaceted Feature Visualization" (2016), arXiv:1602.03616, and the
-scripts ``act_max.tvd.mean.py`` and ``act_max.tvd.center.py`` of its authors.
+Nguyen, Yosinski & Clune, "Multifaceted Feature Visualization" (2016), arXiv:1602.03616, as their
+code has them.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from math import inf
 
 from facetscope.domain.errors import InvalidFieldError
 from facetscope.domain.units import Readout
 
-PUBLISHED_SIZE: Final = 227
-"""Side of the published network's input in pixels, which margins are given for."""
+REFERENCE_SIZE = 227
+"""Height and width, in pixels, of the input that margins are given for."""
 
-MOST_PHASES: Final = 32
-MOST_STEPS_OF_A_PHASE: Final = 4096
-MOST_STEPS: Final = 10_000
+LARGEST_CANVAS = 8
+"""How many times as long as the network's input the sides of a canvas may become."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Phase:
-    """Steps with one set of parameters; pairs run from the first step to the last.
+    """Steps with one set of parameters. Ramps run linearly from the first step to the last.
 
     Attributes:
-        steps: How many.
-        step_size: Mean change of a pixel, in grey levels.
-        tv_weight: Weight of the data against total variation: smaller is smoother.
-        window: Standard deviation of the crop's place, as a part of the slack between the canvas
-            and the crop.
-        margin: Width of the border that is not updated, in pixels of an input of
-            ``PUBLISHED_SIZE``.
-        scale: Factor by which the canvas is resized before the first step.
+        steps: How many, in [1, 4096].
+        step_size: Mean change of a pixel, in grey levels, at the first and at the last step; above
+            0.
+        tv_weight: Weight of the data against total variation, at the first and at the last step;
+            above 0. Smaller is smoother.
+        window: Standard deviation of the crop's origin, as a part of the slack between canvas and
+            crop; at least 0.
+        margin: Width of the border that is not updated, in pixels of a 227-pixel input; in
+            [0, 113).
+        scale: Factor by which the canvas is resized before the first step, in [0.25, 4]; it never
+            becomes smaller than the network's input.
         readout: What is maximized.
-
-    Raises:
-        InvalidFieldError: A value is out of its range.
     """
 
     steps: int
@@ -48,89 +47,82 @@ class Phase:
     readout: Readout = Readout.ACTIVATION
 
     def __post_init__(self) -> None:
-        _require(
-            1 <= self.steps <= MOST_STEPS_OF_A_PHASE,
-            "phase.steps",
-            f"{self.steps} is not in [1, {MOST_STEPS_OF_A_PHASE}]",
-        )
-        _require(min(self.step_size) > 0, "phase.step_size", f"{self.step_size} is not above 0")
-        _require(min(self.tv_weight) > 0, "phase.tv_weight", f"{self.tv_weight} is not above 0")
-        _require(self.window >= 0, "phase.window", f"{self.window} is below 0")
-        _require(
-            0 <= self.margin < PUBLISHED_SIZE // 2,
-            "phase.margin",
-            f"{self.margin} is not in [0, {PUBLISHED_SIZE // 2})",
-        )
-        _require(0.25 <= self.scale <= 4, "phase.scale", f"{self.scale} is not in [0.25, 4]")  # noqa: PLR2004
+        """Refuse what no ascent can follow.
+
+        Raises:
+            InvalidFieldError: A value is not in its range.
+        """
+        _check("phase.steps", "in [1, 4096]", holds=1 <= self.steps <= 4096)  # noqa: PLR2004
+        _check("phase.step_size", "above 0", holds=all(0 < end < inf for end in self.step_size))
+        _check("phase.tv_weight", "above 0", holds=all(0 < end < inf for end in self.tv_weight))
+        _check("phase.window", "at least 0", holds=0 <= self.window < inf)
+        _check("phase.margin", "in [0, 113)", holds=0 <= self.margin < REFERENCE_SIZE // 2)
+        _check("phase.scale", "in [0.25, 4]", holds=0.25 <= self.scale <= 4)  # noqa: PLR2004
 
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """A sequence of phases.
+    """The phases of an ascent.
 
     Attributes:
-        phases: In order.
-        authors_ramps: Ramps as the authors' script computes them; see
-            ``facetscope.algorithms.schedules``.
-
-    Raises:
-        InvalidFieldError: There are no phases, or too many of them or of their steps.
+        phases: In order, 1 to 32 of them, with at most 10000 steps together. The canvas may become
+            8 times as long as the network's input.
+        authors_ramps: Ramp as the authors' script does: the weight of the total variation runs from
+            start * (1 - 1/n) to about start + end, and step sizes that are whole numbers are cut to
+            whole numbers.
     """
 
     phases: tuple[Phase, ...]
     authors_ramps: bool = False
 
     def __post_init__(self) -> None:
-        _require(
-            1 <= len(self.phases) <= MOST_PHASES,
-            "schedule.phases",
-            f"{len(self.phases)} is not in [1, {MOST_PHASES}]",
-        )
-        _require(
-            self.steps <= MOST_STEPS,
-            "schedule.phases",
-            f"have {self.steps} steps together; at most {MOST_STEPS} are done",
-        )
+        """Refuse too few or too many phases or steps, and canvases too large.
+
+        Raises:
+            InvalidFieldError: One of these.
+        """
+        field = "synthesis.schedule.phases"
+        _check(field, "1 to 32 phases", holds=1 <= len(self.phases) <= 32)  # noqa: PLR2004
+        _check(field, "at most 10000 steps", holds=self.steps <= 10_000)  # noqa: PLR2004
+        largest = f"such that the canvas stays below {LARGEST_CANVAS} times the input's size"
+        _check("phase.scale", largest, holds=self._largest_canvas() <= LARGEST_CANVAS)
 
     @property
     def steps(self) -> int:
-        """Steps of all phases together."""
+        """Number of steps of all phases."""
         return sum(phase.steps for phase in self.phases)
 
+    def _largest_canvas(self) -> float:
+        """Sides of the largest canvas, in sides of the network's input."""
+        largest = side = 1.0
+        for phase in self.phases:
+            side = max(side * phase.scale, 1.0)
+            largest = max(largest, side)
+        return largest
 
-def _require(holds: bool, field: str, problem: str) -> None:  # noqa: FBT001
+
+def _check(field: str, requirement: str, *, holds: bool) -> None:
     if not holds:
-        raise InvalidFieldError(field, problem)
+        raise InvalidFieldError(field, f"must be {requirement}")
 
 
-MEAN_IMAGE: Final = Schedule(
+MEAN_IMAGE = Schedule(
     (
-        Phase(steps=190, step_size=(1.0, 2.0), tv_weight=(0.4, 0.4)),
-        Phase(steps=150, step_size=(1.0, 1.0), tv_weight=(0.01, 2.0), scale=1.2),
-        Phase(steps=20, step_size=(2.0, 2.0), tv_weight=(0.1, 2.0), window=0.2, margin=50.0),
-        Phase(steps=10, step_size=(2.0, 2.0), tv_weight=(0.4, 2.0)),
+        Phase(190, step_size=(1.0, 2.0), tv_weight=(0.4, 0.4)),
+        Phase(150, step_size=(1.0, 1.0), tv_weight=(0.01, 2.0), scale=1.2),
+        Phase(20, step_size=(2.0, 2.0), tv_weight=(0.1, 2.0), window=0.2, margin=50.0),
+        Phase(10, step_size=(2.0, 2.0), tv_weight=(0.4, 2.0)),
     )
 )
-"""Sharpens the mean image of a facet."""
+"""Sharpens a facet's mean image."""
 
-CENTER_BIASED: Final = Schedule(
+CENTER_BIASED = Schedule(
     (
-        Phase(
-            steps=190,
-            step_size=(11.0, 11.0),
-            tv_weight=(0.001, 0.05),
-            readout=Readout.PROBABILITY,
-        ),
-        Phase(
-            steps=150,
-            step_size=(6.0, 6.0),
-            tv_weight=(0.01, 0.08),
-            scale=1.2,
-            readout=Readout.PROBABILITY,
-        ),
-        Phase(steps=150, step_size=(1.0, 1.0), tv_weight=(0.01, 2.0), scale=1.2),
-        Phase(steps=30, step_size=(3.0, 3.0), tv_weight=(0.1, 2.0), window=0.1, margin=50.0),
-        Phase(steps=10, step_size=(6.0, 3.0), tv_weight=(0.01, 2.0)),
+        Phase(190, (11.0, 11.0), (0.001, 0.05), readout=Readout.PROBABILITY),
+        Phase(150, (6.0, 6.0), (0.01, 0.08), scale=1.2, readout=Readout.PROBABILITY),
+        Phase(150, (1.0, 1.0), (0.01, 2.0), scale=1.2),
+        Phase(30, (3.0, 3.0), (0.1, 2.0), window=0.1, margin=50.0),
+        Phase(10, (6.0, 3.0), (0.01, 2.0)),
     )
 )
-"""Center-biased regularization: blurry first, then sharp, then the centre more than the edges."""
+"""Center-biased regularization: a blurry image first, then the centre more than the edges."""

@@ -158,8 +158,8 @@ def _selection(message: facet_pb2.Selection) -> Selection | None:
     match message.WhichOneof("rule"):
         case "label":
             return LabelledImages(message.label)
-        case "predicted":
-            return PredictedImages(message.predicted)
+        case "predicted" if message.predicted:
+            return PredictedImages()
         case "top":
             return TopImages(message.top)
         case "all" if message.all:

@@ -118,7 +118,7 @@ class ArtifactServiceServicer(object):
 
         - `INVALID_ARGUMENT`, reason `INVALID_FIELD`: the digest is malformed, or the offset lies beyond
         the end.
-        - `NOT_FOUND`, reason `ARTIFACT_MISSING`: there is no such artifact.
+        - `NOT_FOUND`, reason `ARTIFACT_NOT_FOUND`: there is no such artifact.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -176,7 +176,7 @@ class ArtifactServiceStub(typing.Generic[_ArtifactServiceFindMissingType, _Artif
 
     - `INVALID_ARGUMENT`, reason `INVALID_FIELD`: the digest is malformed, or the offset lies beyond
       the end.
-    - `NOT_FOUND`, reason `ARTIFACT_MISSING`: there is no such artifact.
+    - `NOT_FOUND`, reason `ARTIFACT_NOT_FOUND`: there is no such artifact.
     """
 
 ArtifactServiceAsyncStub: typing_extensions.TypeAlias = ArtifactServiceStub[
@@ -265,7 +265,7 @@ class ArtifactServiceServicer(metaclass=abc.ABCMeta):
 
         - `INVALID_ARGUMENT`, reason `INVALID_FIELD`: the digest is malformed, or the offset lies beyond
           the end.
-        - `NOT_FOUND`, reason `ARTIFACT_MISSING`: there is no such artifact.
+        - `NOT_FOUND`, reason `ARTIFACT_NOT_FOUND`: there is no such artifact.
         """
 
 def add_ArtifactServiceServicer_to_server(servicer: ArtifactServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

@@ -87,9 +87,9 @@ class Selection(google.protobuf.message.Message):
     """Every image."""
     label: builtins.str
     """Images with this label."""
-    predicted: builtins.int
-    """Images for which this channel has the largest activation of the unit's layer: those that the
-    model itself takes for the class.
+    predicted: builtins.bool
+    """Images for which the unit has the largest activation of its layer: those that the model itself
+    takes for the class.
     """
     top: builtins.int
     """This many images, those with the largest activation of the unit. At least 1."""
@@ -98,7 +98,7 @@ class Selection(google.protobuf.message.Message):
         *,
         all: builtins.bool = ...,
         label: builtins.str = ...,
-        predicted: builtins.int = ...,
+        predicted: builtins.bool = ...,
         top: builtins.int = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["all", b"all", "label", b"label", "predicted", b"predicted", "rule", b"rule", "top", b"top"]) -> builtins.bool: ...

@@ -190,8 +190,8 @@ class Phase(google.protobuf.message.Message):
     Below 113.
     """
     scale: builtins.float
-    """Factor by which the canvas is resized before the first step, in [0.25, 4]; it never becomes
-    smaller than the input. If 0, 1.
+    """Factor by which the canvas is resized before the first step, in [0.25, 4]; the canvas never
+    becomes smaller than the input, and the phases together may make it 8 times as long. If 0, 1.
     """
     readout: model_pb2.Readout.ValueType
     """What is maximized. If unspecified, ACTIVATION."""
