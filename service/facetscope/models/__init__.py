@@ -1,0 +1,1 @@
+"""User files to one differentiable graph, opened only inside a worker."""

@@ -1,0 +1,139 @@
+"""The graph that is being written."""
+
+import operator
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, final
+
+import torch
+from torch import Tensor, fx
+from torch.utils._pytree import tree_map
+
+from facetscope.models.torchscript.naming import Names
+from facetscope.models.torchscript.tracing import (
+    BATCHES,
+    TracedNumber,
+    TracedTensor,
+    UntranslatableError,
+    probed,
+    version,
+)
+
+
+@final
+class Tape:
+    """A graph of pure tensor operators, from the image on.
+
+    Attributes:
+        image: The batch of network inputs.
+        names: Names of what the graph computes.
+    """
+
+    def __init__(self, example: Tensor, names: Names) -> None:
+        """Begin with a batch of images like those of ``example``."""
+        self._graph = fx.Graph()
+        self._constants: dict[int, tuple[Tensor, int, fx.Node]] = {}
+        self.names = names
+        self.image = TracedTensor(
+            self._graph.placeholder("images"),
+            tuple(
+                example.new_empty((batch, *example.shape[1:]), device="meta") for batch in BATCHES
+            ),
+        )
+
+    @property
+    def precision(self) -> torch.dtype:
+        """Type of the image, to which the floating constants are to be converted."""
+        return self.image.probes[0].dtype
+
+    def record(
+        self,
+        function: Callable[..., Any],
+        arguments: Sequence[Any],
+        options: Mapping[str, Any] = {},
+        *,
+        name: str,
+        kind: str,
+    ) -> Any:
+        """Write down a call whose result depends on the image.
+
+        Returns:
+            One traced tensor or number, or a list of them.
+
+        Raises:
+            UntranslatableError: It reads what an in-place operator has since overwritten.
+        """
+        probes = probed(function, arguments, options)
+        node = self._graph.call_function(
+            function, tuple(self._lowered(list(arguments))), self._lowered(dict(options))
+        )
+        return self._result(node, probes, name=name, kind=kind)
+
+    def number(self, function: Callable[..., float], *arguments: Any) -> TracedNumber:
+        """Write down arithmetic with numbers that follow the batch size."""
+        probes = probed(function, arguments, {})
+        return TracedNumber(
+            self._graph.call_function(function, tuple(self._lowered(list(arguments)))), probes
+        )
+
+    def size(self, tensor: TracedTensor, axis: int) -> int | TracedNumber:
+        """Size of one axis: a plain number unless it follows the batch size."""
+        sizes = {probe.shape[axis] for probe in tensor.probes}
+        if len(sizes) == 1:
+            return sizes.pop()
+        return self.number(torch.ops.aten.sym_size.int, tensor, axis)
+
+    def finish(self, outputs: Sequence[TracedTensor]) -> fx.GraphModule:
+        """The graph as a module that gives ``outputs`` as a tuple.
+
+        Raises:
+            UntranslatableError: A constant or an output changed after it was computed.
+        """
+        if any(output.stale for output in outputs):
+            raise UntranslatableError("it writes to an output through another view")
+        for tensor, used, _ in self._constants.values():
+            if version(tensor) != used:
+                raise UntranslatableError("it writes to a constant that was used before")
+        self._graph.output(tuple(output.node for output in outputs))
+        self._graph.eliminate_dead_code()
+        constants = {
+            str(node.target): tensor.detach() for tensor, _, node in self._constants.values()
+        }
+        return fx.GraphModule(constants, self._graph)
+
+    def _result(self, node: fx.Node, probes: tuple[Any, ...], *, name: str, kind: str) -> Any:
+        match probes[0]:
+            case Tensor() as first:
+                self.names.add_operator(name, kind, node, probes)
+                return TracedTensor(node, probes, version(first))
+            case list() | tuple():
+                return [
+                    self._result(
+                        self._graph.call_function(operator.getitem, (node, index)),
+                        parts,
+                        name=f"{name}:{index}",
+                        kind=kind,
+                    )
+                    for index, parts in enumerate(zip(*probes, strict=True))
+                ]
+            case _:
+                raise UntranslatableError("its result is no tensor")
+
+    def _lowered(self, value: Any) -> Any:
+        """``value`` as an argument of a node."""
+
+        def leaf(value: Any) -> Any:
+            match value:
+                case TracedTensor() | TracedNumber():
+                    return value.node
+                case Tensor():
+                    return self._constant(value)
+                case _:
+                    return value
+
+        return tree_map(leaf, value)
+
+    def _constant(self, tensor: Tensor) -> fx.Node:
+        if id(tensor) not in self._constants:
+            node = self._graph.get_attr(f"constant_{len(self._constants)}")
+            self._constants[id(tensor)] = (tensor, version(tensor), node)
+        return self._constants[id(tensor)][2]
