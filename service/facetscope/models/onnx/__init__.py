@@ -1,0 +1,18 @@
+"""ONNX files to one differentiable graph: ``translate(load(path), example)``."""
+
+from facetscope.models.onnx import (  # noqa: F401 (a family registers its operators on import)
+    convolution,
+    elementwise,
+    indexing,
+    linear,
+    normalization,
+    pooling,
+    quantization,
+    reductions,
+    resizing,
+    shapes,
+)
+from facetscope.models.onnx.files import image_input, input_shape, load, metadata
+from facetscope.models.onnx.translator import translate
+
+__all__ = ["image_input", "input_shape", "load", "metadata", "translate"]

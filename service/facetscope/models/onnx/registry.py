@@ -1,0 +1,101 @@
+"""The operators that have a translation, by ONNX name and the operator set they begin with.
+
+An operator is a pure function. Its positional parameters are the ONNX inputs in their order, its
+keyword-only ones the attributes under their own names; inputs that were attributes in an earlier
+operator set bind either way. A parameter called ``outputs`` gets the number of outputs of the node.
+"""
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Final, TypeVar
+
+from torch import Tensor
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+class UnsupportedValueError(ValueError):
+    """An operator is known, but not with this value of an attribute or input."""
+
+
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """How one ONNX operator is computed.
+
+    Attributes:
+        function: Computes the output, or a tuple of outputs.
+        signature: How inputs and attributes bind to ``function``.
+        since: The first operator set that it is right for.
+        lists: Parameters that are given as lists of numbers, and thus fixed at translation but for
+            the batch size.
+        scalars: Parameters that are given as one number, likewise.
+        dtypes: Attributes that are an ONNX element type and are given as a ``torch.dtype``.
+        ignored: Attributes that say nothing that matters here, and are not given.
+        defaults: Attributes that are tensors of one number unless the file gives them.
+        reads_shape_only: The output depends on the shape of the inputs alone, not on their values.
+    """
+
+    function: Callable[..., Any]
+    signature: inspect.Signature
+    since: int
+    lists: frozenset[str]
+    scalars: frozenset[str]
+    dtypes: frozenset[str]
+    ignored: frozenset[str]
+    defaults: Mapping[str, float]
+    reads_shape_only: bool
+
+
+OPERATORS: Final[dict[str, list[Operator]]] = {}
+"""Every translation, by operator name; filled as the modules of the families are imported."""
+
+
+def operator(
+    name: str,
+    *,
+    since: int = 1,
+    arity: int | None = None,
+    lists: Iterable[str] = (),
+    scalars: Iterable[str] = (),
+    dtypes: Iterable[str] = (),
+    ignored: Iterable[str] = (),
+    defaults: Mapping[str, float] = MappingProxyType({}),
+    reads_shape_only: bool = False,
+) -> Callable[[Function], Function]:
+    """Register the decorated function, with what ``Operator`` says of each argument.
+
+    A function of torch that cannot be asked for its signature takes ``arity`` inputs.
+    """
+
+    def register(function: Function) -> Function:
+        OPERATORS.setdefault(name, []).append(
+            Operator(
+                function,
+                inspect.signature(function) if arity is None else _inputs(arity),
+                since,
+                frozenset(lists),
+                frozenset(scalars),
+                frozenset(dtypes),
+                frozenset(ignored),
+                defaults,
+                reads_shape_only,
+            )
+        )
+        return function
+
+    return register
+
+
+def find(name: str, opset: int) -> Operator | None:
+    """The translation of ``name`` as operator set ``opset`` defines it, if there is one."""
+    eligible = [known for known in OPERATORS.get(name, ()) if known.since <= opset]
+    return max(eligible, key=lambda known: known.since, default=None)
+
+
+def _inputs(count: int) -> inspect.Signature:
+    kind = inspect.Parameter.POSITIONAL_ONLY
+    return inspect.Signature(
+        [inspect.Parameter(f"input{index}", kind, annotation=Tensor) for index in range(count)]
+    )

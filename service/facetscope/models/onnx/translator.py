@@ -1,0 +1,291 @@
+"""From an ONNX file to one differentiable ``torch.fx`` graph.
+
+Each node on the way from the image becomes one node of the graph, which calls the function that the
+operator's family registers. All else is folded into buffers and sizes (see ``folding``).
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import onnx.checker
+import onnx.inliner
+import torch
+from onnx import AttributeProto, GraphProto, ModelProto, NodeProto
+from torch import Tensor
+
+from facetscope.domain.errors import (
+    InputMismatchError,
+    ModelUnreadableError,
+    OperatorUnsupportedError,
+)
+from facetscope.models.graph import Translation, Value
+from facetscope.models.onnx import files, folding, functions, registry
+from facetscope.models.onnx.batching import REWRITES, Inputs
+from facetscope.models.onnx.emission import Emitter
+from facetscope.models.onnx.names import aliases
+from facetscope.models.onnx.operands import Call, Operand, constant
+from facetscope.models.onnx.registry import Operator, UnsupportedValueError
+from facetscope.models.onnx.tensors import (
+    attribute_from,
+    constant_from,
+    dtype_from,
+    tensor_from,
+)
+
+REFUSALS: Final = (RuntimeError, ValueError, TypeError, IndexError, ArithmeticError)
+"""What torch and the operators raise when tensors do not fit."""
+
+
+def translate(model: ModelProto, example: Tensor) -> Translation:
+    """Turn ``model`` into a graph that computes, and differentiates, in the type of ``example``.
+
+    Args:
+        model: A parsed file.
+        example: A batch of network inputs, float32 or float64. Its height, width and channels are
+            fixed by the translation, its batch size and its values are not.
+
+    Returns:
+        The graph, on the device of ``example``.
+
+    Raises:
+        ModelUnreadableError: The graph contradicts itself, or does not take one image.
+        ModelForbiddenError: A tensor is kept in another file.
+        OperatorUnsupportedError: A node has no translation.
+        InputMismatchError: The model does not take images of the example's shape.
+    """
+    walk = _Walk(_inlined(model), example)
+    walk.follow(walk.model.graph, walk.scope)
+    return walk.translation()
+
+
+def _inlined(model: ModelProto) -> ModelProto:
+    """``model`` with the functions that it defines itself written out where they are used."""
+    if not model.functions:
+        return model
+    try:
+        return onnx.inliner.inline_local_functions(model)
+    except (*REFUSALS, onnx.checker.ValidationError) as error:
+        raise ModelUnreadableError(problem=f"its functions: {_first_line(error)}") from error
+
+
+@dataclass(slots=True)
+class _Scope:
+    """What nodes may refer to.
+
+    Attributes:
+        opset: The operator set that they are written for.
+        operands: The tensors computed so far, by name; None for inputs of a function left out.
+        absent: Why a tensor that a node announces was not computed, by name.
+    """
+
+    opset: int
+    operands: dict[str, Operand | None] = field(default_factory=dict)
+    absent: dict[str, str] = field(default_factory=dict)
+
+    def operand(self, name: str) -> Operand | None:
+        """The tensor of that name; None where the name is empty.
+
+        Raises:
+            ModelUnreadableError: No node before computes such a tensor.
+            UnsupportedValueError: It is a result that is not supported.
+        """
+        if not name:
+            return None
+        if name in self.absent:
+            raise UnsupportedValueError(self.absent[name])
+        if name not in self.operands:
+            raise ModelUnreadableError(problem=f"no node computes {name!r} before it is read")
+        return self.operands[name]
+
+    def add(self, name: str, operand: Operand) -> None:
+        """Give a tensor its name.
+
+        Raises:
+            ModelUnreadableError: The name is taken.
+        """
+        if name in self.operands:
+            raise ModelUnreadableError(problem=f"two nodes compute {name!r}")
+        self.operands[name] = operand
+
+
+class _Walk:
+    """One pass over the nodes of a file, in their order."""
+
+    def __init__(self, model: ModelProto, example: Tensor) -> None:
+        self.model = model
+        self.scope = _Scope(files.opset_of(model))
+        self._example = example
+        self._dtype = example.dtype
+        self._declared = files.input_shape(model)
+        self._values: dict[str, Value] = {}
+        self._producers: list[tuple[str, NodeProto]] = []
+        self._input_name = files.image_input(model).name
+        self._emitter = Emitter(self._input_name)
+        image = Operand(folding.outlines_of(example), node=self._emitter.image)
+        self.scope.add(self._input_name, image)
+
+    def translation(self) -> Translation:
+        """What the nodes so far come to."""
+        outputs = tuple(output.name for output in self.model.graph.output)
+        module = self._emitter.module([self._output(name) for name in outputs])
+        known_as = aliases(self._producers)
+        values = {
+            name: Value(value.node, value.kind, value.shape, known_as.get(name, ()))
+            for name, value in self._values.items()
+        }
+        return Translation(module.to(self._example.device), values, outputs, self._input_name)
+
+    def _output(self, name: str) -> torch.fx.Node:
+        """The node of an output, which is addressable even where no pixel changes it."""
+        with self._blaming(name, "output", ()):
+            operand = self._given(self.scope.operand(name))
+            node = self._emitter.node(operand)
+            self._values.setdefault(name, Value(node, "Constant", operand.shape))
+        return node
+
+    def follow(self, graph: GraphProto, scope: _Scope) -> None:
+        """Compute the nodes of a graph; those that the file names are addressable."""
+        for stored in graph.initializer:
+            with self._blaming(stored.name, "initializer", ()):
+                scope.add(stored.name, constant(tensor_from(stored, self._dtype)))
+        for node in graph.node:
+            label = node.name or next(iter(node.output), "")
+            with self._blaming(label, _title(node, scope.opset), node.input):
+                results = self._visit(node, scope)
+                if scope is self.scope:
+                    self._announce(node, results)
+
+    def _announce(self, node: NodeProto, results: Mapping[str, Operand]) -> None:
+        changing = {name: known for name, known in results.items() if known.depends_on_image}
+        self._producers.extend((name, node) for name in list(changing)[:1])
+        for name, result in changing.items():
+            emitted = self._emitter.node(result)
+            self._values[name] = Value(emitted, node.op_type, result.shape)
+
+    def _visit(self, node: NodeProto, scope: _Scope) -> Mapping[str, Operand]:
+        """Compute one node: its results by name."""
+        results = self._results(node, [scope.operand(name) for name in node.input], scope)
+        pairs = zip(node.output, results, strict=False)
+        named = {name: self._given(known) for name, known in pairs if name}
+        for name, result in named.items():
+            scope.add(name, result)
+        for name in node.output[len(results) :]:
+            scope.absent[name] = f"output {name!r} of {_title(node, scope.opset)} is not supported"
+        return named
+
+    def _results(self, node: NodeProto, inputs: Inputs, scope: _Scope) -> Sequence[Operand | None]:
+        """What a node computes, in the order of its outputs."""
+        if node.domain not in files.DEFAULT_DOMAIN:
+            raise UnsupportedValueError("operators of this domain are not supported")
+        if node.op_type == "Constant":
+            return [constant(constant_from(node, self._dtype))]
+        if node.op_type == "If":
+            return self._branch(node, inputs, scope)
+        operator = registry.find(node.op_type, scope.opset)
+        if operator is None:
+            return self._written_out(node, inputs, scope)
+        results = folding.evaluate(self._call(node, operator, inputs))
+        for result in results:
+            if result.depends_on_image:
+                self._emitter.node(result)
+        return results
+
+    def _call(self, node: NodeProto, operator: Operator, inputs: Inputs) -> Call:
+        attributes: dict[str, Any] = {
+            name: constant(torch.tensor(value, dtype=self._dtype))
+            for name, value in operator.defaults.items()
+        }
+        attributes |= {
+            attribute.name: self._attribute(attribute, operator)
+            for attribute in node.attribute
+            if attribute.name not in operator.ignored
+        }
+        if "outputs" in operator.signature.parameters:
+            attributes["outputs"] = len(node.output)
+        if node.op_type in REWRITES:
+            inputs = REWRITES[node.op_type](inputs, next(iter(self._declared), None))
+        try:
+            bound = operator.signature.bind(*inputs, **attributes)
+        except TypeError as error:
+            raise UnsupportedValueError(str(error)) from error
+        for name, parameter in operator.signature.parameters.items():
+            if parameter.default is parameter.empty and bound.arguments.get(name, ()) is None:
+                raise UnsupportedValueError(f"its input {name!r} is left out")
+        return Call(operator, bound, tuple(node.output))
+
+    def _attribute(self, attribute: AttributeProto, operator: Operator) -> Any:
+        value = attribute_from(attribute, self._dtype)
+        if attribute.name in operator.dtypes:
+            return dtype_from(value, self._dtype)
+        return constant(value) if isinstance(value, Tensor) else value
+
+    def _branch(self, node: NodeProto, inputs: Inputs, scope: _Scope) -> Sequence[Operand]:
+        """The results of the branch of an If that is taken for every image."""
+        condition = self._given(inputs[0])
+        taken = {bool(folding.sole(folding.numbers(condition, which))) for which in (0, 1)}
+        if len(taken) > 1:
+            raise UnsupportedValueError("which branch is taken depends on the batch size")
+        name = "then_branch" if taken.pop() else "else_branch"
+        branch = next(attribute.g for attribute in node.attribute if attribute.name == name)
+        self.follow(branch, scope)
+        return [self._given(scope.operand(output.name)) for output in branch.output]
+
+    def _written_out(
+        self, node: NodeProto, inputs: Inputs, scope: _Scope
+    ) -> Sequence[Operand | None]:
+        """The results, where asked for, of an operator that ONNX defines by others."""
+        dtypes = [None if operand is None else operand.at[0].dtype for operand in inputs]
+        body = functions.body_of(node, scope.opset, dtypes)
+        if body is None:
+            raise UnsupportedValueError(f"{node.op_type} is not supported")
+        inputs += [None] * (len(body.input) - len(inputs))
+        inner = _Scope(
+            functions.opset_of(body, scope.opset), dict(zip(body.input, inputs, strict=True))
+        )
+        for step in body.node:
+            self._visit(step, inner)
+        asked = zip(body.output, node.output, strict=False)
+        return [inner.operand(name) if wanted else None for name, wanted in asked]
+
+    def _given(self, operand: Operand | None) -> Operand:
+        if operand is None:
+            raise ModelUnreadableError(problem="a tensor that is needed is left out")
+        return operand
+
+    @contextmanager
+    def _blaming(self, label: str, title: str, reads: Sequence[str]) -> Iterator[None]:
+        """Say which node it was that could not be computed."""
+        try:
+            yield
+        except UnsupportedValueError as error:
+            raise OperatorUnsupportedError(label, title, str(error)) from error
+        except REFUSALS as error:
+            known = [self.scope.operands.get(name) for name in reads]
+            if any(operand is not None and operand.depends_on_image for operand in known):
+                raise self._mismatch(label, title, _first_line(error)) from error
+            raise OperatorUnsupportedError(label, title, _first_line(error)) from error
+
+    def _mismatch(
+        self, label: str, title: str, problem: str
+    ) -> InputMismatchError | OperatorUnsupportedError:
+        """Why a node does not take what the image became: its shape, its batch, or the node."""
+        shape = tuple(self._example.shape)
+        if self._declared[1:] != shape[1:]:
+            return InputMismatchError(shape, f"at {label!r}, {title}: {problem}")
+        if self._declared[0] is not None:
+            batch = f"the file is made for batches of {self._declared[0]} alone: export it with a "
+            problem = f"{batch}dynamic batch size ({problem})"
+        return OperatorUnsupportedError(label, title, problem)
+
+
+def _title(node: NodeProto, opset: int) -> str:
+    """An operator for people: domain, name, and the operator set if it is ONNX's own."""
+    if node.domain not in files.DEFAULT_DOMAIN:
+        return f"{node.domain}::{node.op_type}"
+    return f"ai.onnx::{node.op_type}-{opset}"
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)

@@ -1,0 +1,80 @@
+"""Networks as both exporters of torch write them, small models of one node, and real files."""
+
+import io
+import os
+import warnings
+from pathlib import Path
+
+import pytest
+import torch
+from onnx import TensorProto, helper, numpy_helper
+from torch import nn
+
+ASSETS = Path(os.environ.get("FACETSCOPE_ASSETS", Path(__file__).parents[4] / "shared" / "assets"))
+SIDE = 64
+
+
+def assets(pattern):
+    """The real models of that name, as parameters of a test that is skipped without them."""
+    found = sorted((ASSETS / "models").glob(pattern))
+    skip = pytest.mark.skip(reason=f"no {pattern} in {ASSETS}")
+    marks = [pytest.mark.assets] if found else [pytest.mark.assets, skip]
+    return [pytest.param(path, id=path.stem, marks=marks) for path in found or [ASSETS]]
+
+
+def network(architecture):
+    """A network with random weights and statistics."""
+    from torchvision import models
+
+    torch.manual_seed(0)
+    built = models.get_model(architecture, weights=None).eval()
+    for part in built.modules():
+        if isinstance(part, nn.BatchNorm2d):
+            part.running_mean.normal_(0, 0.1)
+            part.running_var.uniform_(0.5, 2)
+    return built
+
+
+def exported(built, *, dynamo, dynamic=True):
+    """The file that torch writes for a network."""
+    example = torch.zeros(2 if dynamic else 1, 3, SIDE, SIDE)
+    stream = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", category=DeprecationWarning)
+        warnings.filterwarnings("ignore", category=FutureWarning)
+        if dynamo:
+            shapes = ({0: torch.export.Dim("batch")},) if dynamic else None
+            program = torch.onnx.export(
+                built,
+                (example,),
+                dynamo=True,
+                opset_version=18,
+                dynamic_shapes=shapes,
+                verbose=False,
+            )
+            return program.model_proto.SerializeToString()
+        axes = {"input": {0: "batch"}} if dynamic else None
+        torch.onnx.export(
+            built,
+            (example,),
+            stream,
+            dynamo=False,
+            opset_version=17,
+            input_names=["input"],
+            dynamic_axes=axes,
+        )
+    return stream.getvalue()
+
+
+def model(*nodes, shape=("n", 3, 8, 8), stored=(), outputs=("y",), opset=17, **changes):
+    """A file of a few nodes, from the image ``x`` to ``outputs``."""
+    tensors = [numpy_helper.from_array(value, name) for name, value in dict(stored).items()]
+    graph = helper.make_graph(
+        list(nodes),
+        "few",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in outputs],
+        tensors,
+    )
+    opsets = changes.pop("opset_imports", [helper.make_opsetid("", opset)])
+    return helper.make_model(graph, opset_imports=opsets, ir_version=10, **changes)
