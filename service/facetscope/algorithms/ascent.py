@@ -1,0 +1,116 @@
+"""Activation maximization: gradient ascent on images, denoised at every step.
+
+Nguyen, Yosinski & Clune, "Multifaceted Feature Visualization" (2016), arXiv:1602.03616, as their
+code does it: jittered crops, mean-normalized gradients, total-variation denoising.
+"""
+
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from facetscope.algorithms.canvases import (
+    Size,
+    centre,
+    crop,
+    height_width,
+    paste,
+    random_origins,
+    resize,
+    slack,
+)
+from facetscope.algorithms.denoising import denoise
+from facetscope.algorithms.schedules import margin_pixels, settings
+from facetscope.algorithms.shapes import Canvas, Images, Scores
+from facetscope.domain.schedules import Phase, Schedule
+from facetscope.domain.units import Readout
+
+Objective = Callable[[Images], Scores]
+"""What to climb: one score for each image of the network's input size."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """The state after one step of an ascent.
+
+    Attributes:
+        index: Number of steps taken, from 1.
+        phase: Index of the phase that the step belongs to.
+        canvas: All that has been drawn so far; later steps leave it as it is.
+        size: Height and width of the network's input.
+        scores: The objective of the step's crops before the step, in the objective's own unit.
+    """
+
+    index: int
+    phase: int
+    canvas: Canvas
+    size: Size
+    scores: Scores
+
+    @property
+    def images(self) -> Images:
+        """The centre of the canvas, at the network's input size."""
+        return centre(self.canvas, self.size)
+
+
+def ascend(
+    objectives: Mapping[Readout, Objective],
+    start: Images,
+    *,
+    schedule: Schedule,
+    generators: Sequence[torch.Generator],
+    value_range: tuple[float, float] = (0.0, 255.0),
+) -> Generator[Step]:
+    """Climb from ``start`` as ``schedule`` says, yielding after every step.
+
+    The caller sets the pace: it ends the ascent by asking for no further step. Images share nothing
+    but the batch, so each ends the same in any company.
+
+    Args:
+        objectives: By readout; every readout of the schedule has one.
+        start: Where to begin, at the network's input size; left as it is.
+        schedule: Its step sizes and weights are meant for grey levels in [0, 255].
+        generators: The randomness of each image. On the CPU they cost no synchronization.
+        value_range: Least and greatest value of a pixel.
+
+    Raises:
+        FloatingPointError: A score or gradient is NaN or infinite; the message names the image.
+    """
+    canvas, size, index = start.detach(), height_width(start), 0
+    for number, phase in enumerate(schedule.phases):
+        canvas = resize(canvas, phase.scale, at_least=size)
+        room = slack(canvas, size)
+        for now in settings(phase, authors_ramps=schedule.authors_ramps):
+            origins = random_origins(room, window=phase.window, generators=generators)
+            crops = crop(canvas, origins, size)
+            scores, direction = _slope(objectives[phase.readout], crops)
+            _central(crops, phase).add_(_central(direction, phase), alpha=now.step_size)
+            smooth = denoise(crops.clamp_(*value_range), now.tv_weight)
+            canvas, index = paste(canvas, smooth, origins), index + 1
+            yield Step(index, number, canvas, size, scores)
+
+
+@torch.enable_grad()
+def _slope(objective: Objective, images: Images) -> tuple[Scores, Images]:
+    """Scores, and gradients divided by their mean absolute value; a zero gradient stays zero."""
+    leaves = images.detach().requires_grad_()
+    scores = objective(leaves)
+    (gradient,) = torch.autograd.grad(scores.sum(), leaves)
+    steepness = gradient.abs().mean(dim=(1, 2, 3), keepdim=True)
+    _check_finite(scores.detach() + steepness.flatten())
+    return scores.detach(), gradient / steepness.clamp_(min=torch.finfo(steepness.dtype).tiny)
+
+
+def _check_finite(evidence: Scores) -> None:
+    broken = ~evidence.isfinite()
+    if broken.any():
+        index = int(broken.nonzero()[0])
+        raise FloatingPointError(f"the score or gradient of image {index} is NaN or infinite")
+
+
+def _central(images: Images, phase: Phase) -> Tensor:
+    """The part of ``images`` that the phase updates: a view."""
+    height, width = height_width(images)
+    top, left = margin_pixels(phase, height), margin_pixels(phase, width)
+    return images[..., top : height - top, left : width - left]

@@ -1,0 +1,90 @@
+"""Canvases: images that may be larger than a network's input, seen through crops of its size."""
+
+from collections.abc import Sequence
+
+import torch
+from torch.nn.functional import interpolate
+
+from facetscope.algorithms.shapes import Canvas, Images
+
+Origin = tuple[int, int]
+"""Row and column of a crop's first pixel on its canvas."""
+
+Size = tuple[int, int]
+"""Height and width, in pixels."""
+
+
+def height_width(images: Images) -> Size:
+    """The size of ``images``."""
+    *_, height, width = images.shape
+    return height, width
+
+
+def resize(canvas: Images, scale: float, *, at_least: Size) -> Canvas:
+    """``canvas`` with sides ``scale`` times as long, and no shorter than ``at_least``; bilinear."""
+    now = height_width(canvas)
+    height, width = (
+        max(round(side * scale), least) for side, least in zip(now, at_least, strict=True)
+    )
+    if (height, width) == now:
+        return canvas
+    return interpolate(
+        canvas, size=(height, width), mode="bilinear", align_corners=False, antialias=scale < 1
+    )
+
+
+def random_origins(
+    slack: Size, *, window: float, generators: Sequence[torch.Generator]
+) -> list[Origin]:
+    """An origin for each generator, around the one that centres the crop.
+
+    Args:
+        slack: By how much the canvas exceeds the crop.
+        window: Standard deviation, as a fraction of ``slack``; origins are clipped to it.
+        generators: One for each image; each gives two numbers, whatever the slack.
+    """
+    return [
+        _origin(slack, window, torch.randn(2, generator=each, device=each.device).tolist())
+        for each in generators
+    ]
+
+
+def _origin(slack: Size, window: float, deviates: Sequence[float]) -> Origin:
+    row, column = (
+        min(max(round(room * (0.5 + window * deviate)), 0), room)
+        for room, deviate in zip(slack, deviates, strict=True)
+    )
+    return row, column
+
+
+def crop(canvas: Canvas, origins: Sequence[Origin], size: Size) -> Images:
+    """A copy of the part of each image that begins at its origin and has ``size`` pixels."""
+    height, width = size
+    return torch.stack(
+        [
+            image[:, row : row + height, column : column + width]
+            for image, (row, column) in zip(canvas, origins, strict=True)
+        ]
+    )
+
+
+def paste(canvas: Canvas, crops: Images, origins: Sequence[Origin]) -> Canvas:
+    """A copy of ``canvas`` with ``crops`` at their origins."""
+    height, width = height_width(crops)
+    result = canvas.clone()
+    for image, part, (row, column) in zip(result, crops, origins, strict=True):
+        image[:, row : row + height, column : column + width] = part
+    return result
+
+
+def slack(canvas: Images, size: Size) -> Size:
+    """By how much ``canvas`` exceeds ``size``."""
+    rows, columns = (whole - part for whole, part in zip(height_width(canvas), size, strict=True))
+    return rows, columns
+
+
+def centre(canvas: Canvas, size: Size) -> Images:
+    """The middle of the canvas: a view of ``size`` pixels."""
+    height, width = size
+    row, column = (room // 2 for room in slack(canvas, size))
+    return canvas[..., row : row + height, column : column + width]
