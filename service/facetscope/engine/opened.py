@@ -1,0 +1,111 @@
+"""A model that a worker has open: its network, and what can be told of it."""
+
+import platform
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final, final
+
+import torch
+
+from facetscope.domain.events import DescribedLayer, Description, Parity
+from facetscope.domain.inputs import InputSpec
+from facetscope.domain.units import Layer, Unit
+from facetscope.engine.synthesis import Target
+from facetscope.images.preprocessing import Preprocessing
+from facetscope.models.files import example, open_model
+from facetscope.models.network import Network
+
+VERSIONED: Final = (
+    "facetscope",
+    "numpy",
+    "onnx",
+    "onnxruntime-gpu",
+    "pillow",
+    "scikit-learn",
+    "torch",
+)
+"""Packages whose versions can change a result."""
+
+PROBES: Final = 2
+"""Images in a probe batch: one would not show a mistake along the batch axis."""
+
+
+@final
+class OpenModel:
+    """A model file, translated for images of one shape.
+
+    Attributes:
+        digest: SHA-256 of the file.
+        spec: How pictures become its input, as asked for.
+        input: The same, with nothing left open.
+        preprocessing: The same, as a module.
+        network: The graph.
+    """
+
+    def __init__(self, digest: str, path: Path, spec: InputSpec, device: torch.device) -> None:
+        """Open the file, and translate it.
+
+        Raises:
+            InspectionError: It cannot be inspected.
+        """
+        self.digest = digest
+        self.spec = spec
+        self._file = open_model(path)
+        self.input = spec.resolved(self._file.declared)
+        self.preprocessing = Preprocessing(self.input).to(device)
+        self.network = Network(self._file.translate(example(self.input.shape(PROBES))), device)
+
+    def target(self, unit: Unit) -> Target:
+        """The unit, ready to be read; of a softmax's unit, the logit.
+
+        Raises:
+            LayerNotFoundError: There is no such layer.
+            ChannelOutOfRangeError: The layer is too narrow.
+            PositionOutOfRangeError: The layer has no such position.
+        """
+        layer = self.network.logits(self.network.layer(unit.layer))
+        return Target(self.network, self.preprocessing, unit.within(layer), layer)
+
+    def code_layer(self, name: str) -> Layer:
+        """The layer ``name``, or the last one before the classifier where it is empty.
+
+        Raises:
+            LayerNotFoundError: There is no such layer.
+        """
+        return self.network.layer(name) if name else self.network.code_layer()
+
+    def description(self) -> Description:
+        """What the model is, and how far its graph is from its own runtime."""
+        outputs = set(self.network.outputs)
+        return Description(
+            digest=self.digest,
+            format=self._file.format,
+            input_tensors=self._file.input_tensors,
+            input=self.input,
+            layers=tuple(
+                DescribedLayer(layer, self.network.aliases(layer.name), layer.name in outputs)
+                for layer in self.network.layers
+            ),
+            code_layer=self.network.code_layer().name,
+            parity=self._parity(),
+        )
+
+    def _parity(self) -> Parity | None:
+        images = example(self.input.shape(PROBES), seed=1)
+        names = self.network.outputs
+        with torch.inference_mode():
+            outputs = self.network.reading(names)(images.to(self.network.device))
+        named = {name: output.cpu() for name, output in zip(names, outputs, strict=True)}
+        return self._file.parity(images, named)
+
+
+def versions() -> dict[str, str]:
+    """Versions of what computes, by package."""
+    return {"python": platform.python_version()} | {name: version(name) for name in VERSIONED}
+
+
+def device_name(device: torch.device) -> str:
+    """What to call the device in replies: ``cpu``, or ``cuda`` and the chip's name."""
+    if device.type == "cuda":
+        return f"cuda: {torch.cuda.get_device_name(device)}"
+    return device.type

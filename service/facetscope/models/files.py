@@ -1,0 +1,126 @@
+"""User files by format: what they declare, and how they become a network."""
+
+from pathlib import Path
+from typing import Final, Protocol, final
+from zipfile import BadZipFile, ZipFile
+
+import torch
+from torch import Tensor
+
+from facetscope.domain.errors import ModelUnreadableError, NotServedError
+from facetscope.domain.events import InputTensor, Parity
+from facetscope.models import onnx, policy, torchscript
+from facetscope.models.graph import Translation
+from facetscope.models.parity import difference
+
+ZIP_MAGIC: Final = b"PK\x03\x04"
+
+
+class ModelFile(Protocol):
+    """A file that holds a model."""
+
+    @property
+    def format(self) -> str:
+        """What users call its format."""
+        ...
+
+    @property
+    def input_tensors(self) -> tuple[InputTensor, ...]:
+        """What the model takes, as the file declares it."""
+        ...
+
+    @property
+    def declared(self) -> tuple[int | None, ...]:
+        """Shape of the image input, ``None`` for what the file leaves open; empty if undeclared."""
+        ...
+
+    def translate(self, example: Tensor) -> Translation:
+        """The model as one graph, for images of the shape of ``example``."""
+        ...
+
+    def parity(self, images: Tensor, outputs: dict[str, Tensor]) -> Parity | None:
+        """How far ``outputs``, the graph's for ``images``, are from the model's own runtime's."""
+        ...
+
+
+def open_model(path: Path) -> ModelFile:
+    """Find the format of a file from its bytes, and check it before anything opens it.
+
+    Raises:
+        ModelUnreadableError: It is no model, or damaged.
+        ModelForbiddenError: It holds something that a model may not hold.
+        NotServedError: Its format is known, and not served yet.
+    """
+    with path.open("rb") as file:
+        magic = file.read(len(ZIP_MAGIC))
+    if not magic:
+        raise ModelUnreadableError("the file is empty")
+    if magic != ZIP_MAGIC:
+        return OnnxFile(path)
+    if _is_exported_program(path):
+        raise NotServedError("models of torch.export (.pt2)")
+    return TorchScriptFile(path)
+
+
+def _is_exported_program(path: Path) -> bool:
+    try:
+        with ZipFile(path) as archive:
+            return any(name.endswith("/archive_format") for name in archive.namelist())
+    except BadZipFile:
+        return False
+
+
+@final
+class OnnxFile:
+    """An ONNX file."""
+
+    format = "ONNX"
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._model = onnx.load(path)
+        policy.check_onnx(self._model)
+        shape = tuple(-1 if size is None else size for size in self.declared)
+        self.input_tensors = (InputTensor(onnx.image_input(self._model).name, shape),)
+
+    @property
+    def declared(self) -> tuple[int | None, ...]:
+        """See ``ModelFile``."""
+        return onnx.input_shape(self._model)
+
+    def translate(self, example: Tensor) -> Translation:
+        """See ``ModelFile``."""
+        return onnx.translate(self._model, example)
+
+    def parity(self, images: Tensor, outputs: dict[str, Tensor]) -> Parity | None:
+        """See ``ModelFile``."""
+        return difference(self._path.read_bytes(), images, outputs)
+
+
+@final
+class TorchScriptFile:
+    """A TorchScript archive, as ``torch.jit.save`` writes it."""
+
+    format = "TorchScript"
+
+    def __init__(self, path: Path) -> None:
+        policy.check_torchscript(path)
+        self._path = path
+        self.input_tensors: tuple[InputTensor, ...] = ()
+
+    @property
+    def declared(self) -> tuple[int | None, ...]:
+        """See ``ModelFile``."""
+        return ()
+
+    def translate(self, example: Tensor) -> Translation:
+        """See ``ModelFile``."""
+        return torchscript.translate(self._path, example)
+
+    def parity(self, images: Tensor, outputs: dict[str, Tensor]) -> None:
+        """None: the module itself is never run."""
+
+
+def example(shape: tuple[int, ...], *, seed: int = 0) -> Tensor:
+    """A batch of standard normal noise: to translate with, and to probe parity with."""
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))

@@ -1,0 +1,131 @@
+"""A model's graph on a device: its layers, and the activations of those that are asked for."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from difflib import get_close_matches
+from typing import Final, cast, final
+
+import torch
+from torch import Tensor, fx
+
+from facetscope.domain.errors import LayerNotFoundError
+from facetscope.domain.units import Layer
+from facetscope.models.graph import Translation, Value
+
+CHANNEL_AXIS: Final[Mapping[int, int]] = {2: 1, 3: 2, 4: 1}
+"""The axis that counts channels, by rank: [N, C], tokens [N, T, C], [N, C, H, W]."""
+
+
+KERNEL_RANK: Final = 4
+
+
+@final
+class Network:
+    """A translated model, ready to compute.
+
+    Attributes:
+        layers: Every tensor whose channels are units, in the order of execution.
+        outputs: Names of those that the model gives out.
+        device: Where it computes.
+    """
+
+    def __init__(self, translation: Translation, device: torch.device) -> None:
+        """Move the graph of ``translation`` to ``device``, convolutions in channels-last layout."""
+        self._translation = translation
+        self._module = _channels_last(translation.module.to(device))
+        self._names = {
+            alias: name
+            for name, value in translation.values.items()
+            for alias in (*value.aliases, name)
+        }
+        self.layers = tuple(_layers(translation.values))
+        self.outputs = translation.outputs
+        self.device = device
+
+    def layer(self, name: str) -> Layer:
+        """The layer of that name or alias.
+
+        Raises:
+            LayerNotFoundError: There is none.
+        """
+        canonical = self._names.get(name)
+        for layer in self.layers:
+            if layer.name == canonical:
+                return layer
+        names = [layer.name for layer in self.layers]
+        nearest = get_close_matches(name, names, n=5, cutoff=0.0)
+        raise LayerNotFoundError(name, tuple(nearest), len(names))
+
+    def aliases(self, name: str) -> tuple[str, ...]:
+        """Other names of the layer ``name``."""
+        return self._translation.values[name].aliases
+
+    def reading(self, names: Sequence[str]) -> fx.GraphModule:
+        """The part of the graph that computes these layers, and nothing after them.
+
+        Returns:
+            A module from a batch of network inputs to a tuple of activations, one for each name.
+            It shares its weights with every other reading.
+        """
+        graph = fx.Graph()
+        copies: dict[fx.Node, fx.Node] = {}
+        graph.graph_copy(self._module.graph, copies)
+        graph.output(tuple(copies[self._translation.values[name].node] for name in names))
+        graph.eliminate_dead_code()
+        return fx.GraphModule(self._module, graph)
+
+    def logits(self, layer: Layer) -> Layer:
+        """The layer that a softmax reads, if ``layer`` is a softmax; otherwise ``layer`` itself."""
+        value = self._translation.values[layer.name]
+        if value.kind.lower() != "softmax":
+            return layer
+        return next(self._sources(value.node), layer)
+
+    def code_layer(self) -> Layer:
+        """The last layer before the classifier: what the last weighted operator reads."""
+        output = self._translation.values[self.outputs[0]].node
+        for node in _upstream(output):
+            if self._is_weighted(node):
+                return next(self._sources(node), self.layers[-1])
+        return self.layers[-1]
+
+    def _sources(self, node: fx.Node) -> Iterator[Layer]:
+        """Layers upstream of ``node`` along its first inputs, nearest first."""
+        by_node = {self._translation.values[layer.name].node: layer for layer in self.layers}
+        return (by_node[source] for source in _upstream(node, itself=False) if source in by_node)
+
+    def _is_weighted(self, node: fx.Node) -> bool:
+        """Whether ``node`` has a matrix of weights among its inputs."""
+        return any(
+            source.op == "get_attr" and self._weights(source).dim() > 1
+            for source in node.all_input_nodes
+        )
+
+    def _weights(self, node: fx.Node) -> Tensor:
+        return self._module.get_buffer(cast("str", node.target))
+
+
+def _channels_last(module: fx.GraphModule) -> fx.GraphModule:
+    """``module`` with its kernels in the layout in which convolutions are fastest on most chips."""
+    for kernel in module.buffers():
+        if kernel.dim() == KERNEL_RANK:
+            kernel.data = kernel.to(memory_format=torch.channels_last)
+    return module
+
+
+def _layers(values: Mapping[str, Value]) -> Iterator[Layer]:
+    for name, value in values.items():
+        axis = CHANNEL_AXIS.get(len(value.shape))
+        if axis is not None and value.shape[0] == -1 and value.shape[axis] > 0:
+            yield Layer(name, value.kind, value.shape, axis)
+
+
+def _upstream(node: fx.Node, *, itself: bool = True) -> Iterator[fx.Node]:
+    """``node`` and what it is computed from, along the first input that depends on the image."""
+    if itself:
+        yield node
+    while True:
+        sources = [source for source in node.all_input_nodes if source.op != "get_attr"]
+        if not sources or sources[0].op == "placeholder":
+            return
+        node = sources[0]
+        yield node

@@ -1,0 +1,69 @@
+"""What an operator may set, by variables of the environment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, Final
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """How a server runs. Each field is read from ``FACETSCOPE_`` and its name in capitals.
+
+    Attributes:
+        host: Address to listen on.
+        port: Port to listen on; 0 for a free one.
+        store: Folder of the artifacts.
+        largest_artifact_bytes: Size that an upload may have.
+        workers: Models loaded at a time, each in its own process.
+        queued: Jobs that may wait for a worker.
+        device: Where workers compute: ``cpu``, ``cuda``, or ``auto`` for CUDA where there is a GPU.
+        threads: Processor threads of each worker; 0 for one for each core.
+        grace_s: Time for calls to end when the server stops, in seconds.
+        reflection: Whether clients may ask for the contract.
+        log_level: ``DEBUG``, ``INFO``, ``WARNING`` or ``ERROR``.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 50051
+    store: Path = field(default_factory=lambda: Path.home() / ".cache" / "facetscope" / "artifacts")
+    largest_artifact_bytes: int = 8 * 2**30
+    workers: int = 2
+    queued: int = 64
+    device: str = "auto"
+    threads: int = 0
+    grace_s: float = 5.0
+    reflection: bool = True
+    log_level: str = "INFO"
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Settings:
+        """Settings from variables; what is not there keeps its default.
+
+        Raises:
+            ValueError: A variable cannot be read as what its setting is.
+        """
+        found: dict[str, Any] = {}
+        for setting in fields(cls):
+            variable = f"FACETSCOPE_{setting.name.upper()}"
+            if variable in environment:
+                found[setting.name] = _read(variable, environment[variable], str(setting.type))
+        return cls(**found)
+
+
+_READERS: Final[Mapping[str, Callable[[str], object]]] = {
+    "bool": lambda text: {"0": False, "false": False, "1": True, "true": True}[text.lower()],
+    "float": float,
+    "int": int,
+    "Path": Path,
+    "str": str,
+}
+
+
+def _read(variable: str, text: str, kind: str) -> object:
+    try:
+        return _READERS[kind](text)
+    except (KeyError, ValueError):
+        raise ValueError(f"{variable}={text!r} is not a {kind}") from None
