@@ -21,7 +21,7 @@ from facetscope.algorithms.canvases import (
     slack,
 )
 from facetscope.algorithms.denoising import denoise
-from facetscope.algorithms.schedules import margin_pixels, settings
+from facetscope.algorithms.schedules import margin_pixels, settings, tv_weight_for
 from facetscope.algorithms.shapes import Canvas, Images, Scores
 from facetscope.domain.schedules import Phase, Schedule
 from facetscope.domain.units import Readout
@@ -86,7 +86,7 @@ def ascend(
             crops = crop(canvas, origins, size)
             scores, direction = _slope(objectives[phase.readout], crops)
             _central(crops, phase).add_(_central(direction, phase), alpha=now.step_size)
-            smooth = denoise(crops.clamp_(*value_range), now.tv_weight)
+            smooth = denoise(crops.clamp_(*value_range), tv_weight_for(now.tv_weight, *size))
             canvas, index = paste(canvas, smooth, origins), index + 1
             yield Step(index, number, canvas, size, scores)
 

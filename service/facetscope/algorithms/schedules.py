@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import sqrt
 
 from facetscope.domain.schedules import REFERENCE_SIZE, Phase
 
@@ -52,6 +53,15 @@ def _authors_settings(phase: Phase, step: int) -> Settings:
         step_size=first + (rise // phase.steps if whole else rise / phase.steps),
         tv_weight=start - (start - end * step) / phase.steps,
     )
+
+
+def tv_weight_for(weight: float, height: int, width: int) -> float:
+    """The weight of a schedule for an input of another size, such that it smooths alike.
+
+    Halving a picture's sides halves its total variation and quarters the squares of its data term,
+    so the same part of the picture is smoothed away by twice the weight.
+    """
+    return weight * REFERENCE_SIZE / sqrt(height * width)
 
 
 def margin_pixels(phase: Phase, size: int) -> int:

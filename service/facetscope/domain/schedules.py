@@ -13,7 +13,7 @@ from facetscope.domain.errors import InvalidFieldError
 from facetscope.domain.units import Readout
 
 REFERENCE_SIZE = 227
-"""Height and width, in pixels, of the input that margins are given for."""
+"""Height and width, in pixels, of the input that margins and weights are given for."""
 
 LARGEST_CANVAS = 8
 """How many times as long as the network's input the sides of a canvas may become."""
@@ -27,8 +27,8 @@ class Phase:
         steps: How many, in [1, 4096].
         step_size: Mean change of a pixel, in grey levels, at the first and at the last step; above
             0.
-        tv_weight: Weight of the data against total variation, at the first and at the last step;
-            above 0. Smaller is smoother.
+        tv_weight: Weight of the data against total variation, at the first and at the last step,
+            for a 227-pixel input; above 0. Smaller is smoother.
         window: Standard deviation of the crop's origin, as a part of the slack between canvas and
             crop; at least 0.
         margin: Width of the border that is not updated, in pixels of a 227-pixel input; in

@@ -15,6 +15,7 @@ from facetscope_client.cli.parsing import (
     Numbers,
     Size,
     parse_numbers,
+    parse_schedule,
     parse_size,
     selection_from,
 )
@@ -31,9 +32,6 @@ from facetscope_client.gen.facetscope.v1.model_pb2 import (
     Input,
 )
 from facetscope_client.gen.facetscope.v1.synthesis_pb2 import (
-    SCHEDULE_PRESET_CENTER_BIASED,
-    SCHEDULE_PRESET_MEAN_IMAGE,
-    SCHEDULE_PRESET_UNSPECIFIED,
     START_FACET_MEAN,
     START_NOISE,
     START_UNSPECIFIED,
@@ -44,13 +42,6 @@ from facetscope_client.gen.facetscope.v1.synthesis_pb2 import (
 _input = partial(typer.Option, rich_help_panel="How pictures become the model's input")
 _discovery = partial(typer.Option, rich_help_panel="How facets are found")
 _synthesis = partial(typer.Option, rich_help_panel="How images are synthesized")
-
-
-class ScheduleName(StrEnum):
-    """The published schedules."""
-
-    MEAN_IMAGE = "mean-image"
-    CENTER_BIASED = "center-biased"
 
 
 class StartName(StrEnum):
@@ -250,10 +241,13 @@ class SynthesisOptions:
     """How images are synthesized; what is not given is the server's to choose."""
 
     schedule: Annotated[
-        ScheduleName | None,
+        Schedule | None,
         _synthesis(
+            parser=parse_schedule,
+            metavar="NAME|FILE.json",
             help="`mean-image` sharpens the mean image of the facet; `center-biased` makes one "
-            "object in the middle. Default: mean-image."
+            "object in the middle; a file holds phases of your own, as the contract's Schedule. "
+            "Default: mean-image.",
         ),
     ] = None
     start: Annotated[
@@ -272,18 +266,13 @@ class SynthesisOptions:
 
     def message(self, seed: int) -> Synthesis:
         """The message, with the seed that it shares with the discovery."""
-        presets = {
-            None: SCHEDULE_PRESET_UNSPECIFIED,
-            ScheduleName.MEAN_IMAGE: SCHEDULE_PRESET_MEAN_IMAGE,
-            ScheduleName.CENTER_BIASED: SCHEDULE_PRESET_CENTER_BIASED,
-        }
         starts = {
             None: START_UNSPECIFIED,
             StartName.FACET_MEAN: START_FACET_MEAN,
             StartName.NOISE: START_NOISE,
         }
         return Synthesis(
-            schedule=Schedule(preset=presets[self.schedule]) if self.schedule else None,
+            schedule=self.schedule,
             start=starts[self.start],
             seed=seed,
             preview_interval=self.preview_interval,

@@ -2,11 +2,29 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final, NamedTuple
 
 import typer
+from google.protobuf.json_format import Parse, ParseError
 
 from facetscope_client.gen.facetscope.v1.facet_pb2 import Selection
+from facetscope_client.gen.facetscope.v1.synthesis_pb2 import (
+    SCHEDULE_PRESET_CENTER_BIASED,
+    SCHEDULE_PRESET_MEAN_IMAGE,
+    Schedule,
+    SchedulePreset,
+)
+
+PUBLISHED: Final[Mapping[str, SchedulePreset.ValueType]] = MappingProxyType(
+    {
+        "mean-image": SCHEDULE_PRESET_MEAN_IMAGE,
+        "center-biased": SCHEDULE_PRESET_CENTER_BIASED,
+    }
+)
+"""The published schedules, as people type them."""
 
 
 class Size(NamedTuple):
@@ -31,6 +49,22 @@ def parse_size(text: str) -> Size:
 def parse_numbers(text: str) -> Numbers:
     """``A`` or ``A,B,C``."""
     return Numbers(map(float, text.split(",")))
+
+
+def parse_schedule(text: str) -> Schedule:
+    """The name of a published schedule, or a file with a schedule as JSON.
+
+    Raises:
+        typer.BadParameter: It is neither.
+    """
+    if text in PUBLISHED:
+        return Schedule(preset=PUBLISHED[text])
+    try:
+        return Parse(Path(text).read_text(), Schedule())
+    except (OSError, UnicodeDecodeError, ParseError) as problem:
+        raise typer.BadParameter(
+            f"{text!r} is none of {', '.join(PUBLISHED)}, nor a file with a schedule: {problem}"
+        ) from problem
 
 
 def selection_from(rule: str) -> Selection:

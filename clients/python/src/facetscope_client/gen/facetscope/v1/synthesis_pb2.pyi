@@ -178,7 +178,9 @@ class Phase(google.protobuf.message.Message):
     step_size_end: builtins.float
     """The same at the last step. If 0, as at the first."""
     tv_weight_start: builtins.float
-    """Weight of the data against total variation at the first step, above 0: smaller is smoother."""
+    """Weight of the data against total variation at the first step, above 0: smaller is smoother. It is
+    for a 227-pixel input; other sizes take 227 / size times as much, which smooths alike.
+    """
     tv_weight_end: builtins.float
     """The same at the last step. If 0, as at the first."""
     window: builtins.float
