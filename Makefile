@@ -29,6 +29,7 @@ slow: .venv/ready ## Run the slow tests too.
 
 bench: .venv/ready ## Measure; nothing else should run meanwhile.
 	$(bin)/python -m pytest tests/benchmarks --benchmark-enable --benchmark-only -s
+	$(bin)/python -m tests.benchmarks.ratios
 
 check: .venv/ready ## Lint, types, arrows between rooms, protos, drift of generated code.
 	$(bin)/ruff check
@@ -50,7 +51,8 @@ drift: .venv/ready
 	$(generate) facetscope/v1 .gen_check/server
 	$(generate) facetscope/worker/v1 .gen_check/server
 	$(generate) facetscope/v1 .gen_check/client
-	diff -r -x __pycache__ .gen_check/server $(server_gen) && diff -r -x __pycache__ .gen_check/client $(client_gen)
+	diff -r -x __pycache__ .gen_check/server $(server_gen)
+	diff -r -x __pycache__ .gen_check/client $(client_gen)
 	rm -rf .gen_check
 
 lock: $(uv) ## Choose the versions that set-up installs.

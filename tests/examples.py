@@ -34,6 +34,7 @@ ERRORS = (
     errors.ArtifactTooLargeError(2**33),
     errors.DigestMismatchError(DIGEST, "cd" * 32, 12),
     errors.OffsetMismatchError(12, 10),
+    errors.StoreFullError(),
     errors.NotServedError("QueryWrite"),
     errors.EngineError(),
     errors.EngineBusyError(64, 5.0),

@@ -8,8 +8,11 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
+from facetscope.domain.units import Unit
+
 SIZE = 16
 CLASSES = 4
+UNIT = Unit("logits", 1)
 
 
 def tiny_onnx(*, seed=0, poison=None):

@@ -2,14 +2,11 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
 
 import grpc
-import psutil
 import pytest
 from google.protobuf.json_format import ParseDict
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -22,24 +19,11 @@ from facetscope.gen.facetscope.v1 import (
     inspection_pb2_grpc,
 )
 from tests import networks
+from tests.servers import serving
 from tests.support import details, reason
 
 STARTUP_S = 1.5
 LONG = {"phases": [{"steps": 4096, "stepSizeStart": 1, "tvWeightStart": 1}] * 2}
-
-
-@contextmanager
-def serving(folder, *options):
-    """A server in a process of its own; gives the process and its address."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "facetscope", "--port", str(port), "--device", "cpu"]
-    process = subprocess.Popen([*command, "--store", str(folder), "--threads", "1", *options])
-    try:
-        yield psutil.Process(process.pid), f"127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait(timeout=30)
 
 
 @pytest.fixture(scope="module")

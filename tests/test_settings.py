@@ -34,3 +34,12 @@ def test_what_cannot_be_read_is_named(variable, value):
     """A typing error in a manifest is found at the start, not at the first call."""
     with pytest.raises(ValueError, match=f"{variable}='{value}'"):
         Settings.from_environment({variable: value})
+
+
+@pytest.mark.parametrize(
+    "settings", [{"workers": 0}, {"device": "tpu"}, {"log_level": "loud"}, {"port": -1}]
+)
+def test_what_no_server_can_run_with_is_refused(settings):
+    """A server that would hang on its first call does not start."""
+    with pytest.raises(ValueError, match=next(iter(settings))):
+        Settings(**settings)

@@ -10,25 +10,24 @@ import os
 from pathlib import Path
 
 from facetscope import app
-from facetscope.settings import Settings
+from facetscope.settings import DEVICES, LOG_LEVELS, Settings
 
 
 def main() -> None:
     """Read settings, and serve."""
-    try:
-        settings = Settings.from_environment(os.environ)
-    except ValueError as error:
-        raise SystemExit(f"facetscope: {error}") from None
     options = {
         name: value for name, value in vars(_parser().parse_args()).items() if value is not None
     }
-    settings = dataclasses.replace(settings, **options)
+    try:
+        settings = dataclasses.replace(Settings.from_environment(os.environ), **options)
+    except ValueError as error:
+        raise SystemExit(f"facetscope: {error}") from None
     logging.basicConfig(
         level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
     try:
         asyncio.run(app.serve(settings))
-    except RuntimeError as error:
+    except (OSError, app.AddressError) as error:
         raise SystemExit(f"facetscope: {error}") from None
 
 
@@ -47,11 +46,9 @@ def _parser() -> argparse.ArgumentParser:
         "--store", type=Path, help=f"folder of artifacts (default: {default.store})"
     )
     parser.add_argument("--workers", type=int, help=f"models loaded at a time ({default.workers})")
-    parser.add_argument("--device", choices=["auto", "cpu", "cuda"], help="where to compute (auto)")
+    parser.add_argument("--device", choices=DEVICES, help="where to compute (auto)")
     parser.add_argument("--threads", type=int, help="processor threads of a worker (all cores)")
-    parser.add_argument(
-        "--log-level", choices=["DEBUG", "INFO", "WARNING", "ERROR"], help="what to log (INFO)"
-    )
+    parser.add_argument("--log-level", choices=LOG_LEVELS, help="what to log (INFO)")
     return parser
 
 

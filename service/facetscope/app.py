@@ -46,18 +46,23 @@ OPTIONS: Final = (
 )
 
 
+class AddressError(Exception):
+    """The address to listen on is taken, or not of this machine."""
+
+
 @asynccontextmanager
 async def running(settings: Settings) -> AsyncGenerator[int]:
     """A server that takes calls; gives its port. Leaving the context stops it.
 
     Raises:
-        RuntimeError: The address cannot be bound.
+        AddressError: The address cannot be bound.
+        OSError: The folder of the store cannot be made.
     """
     store = Store(settings.store, largest_bytes=settings.largest_artifact_bytes)
     engine = ProcessEngine(
         locate=store.locate,
         device=settings.device,
-        threads=settings.threads or os.cpu_count() or 1,
+        threads=settings.threads or len(os.sched_getaffinity(0)),
         limits=Limits(workers=settings.workers, queued=settings.queued, grace_s=settings.grace_s),
     )
     server = grpc.aio.server(options=OPTIONS)
@@ -69,7 +74,7 @@ async def running(settings: Settings) -> AsyncGenerator[int]:
     health_pb2_grpc.add_HealthServicer_to_server(health, server)
     if settings.reflection:
         add_reflection(SERVICES, server)
-    port = server.add_insecure_port(f"{settings.host}:{settings.port}")
+    port = _bound(server, f"{settings.host}:{settings.port}")
     await server.start()
     await health.serve()
     try:
@@ -78,6 +83,13 @@ async def running(settings: Settings) -> AsyncGenerator[int]:
         await health.enter_graceful_shutdown()
         await server.stop(settings.grace_s)
         await engine.close()
+
+
+def _bound(server: grpc.aio.Server, address: str) -> int:
+    try:
+        return server.add_insecure_port(address)
+    except RuntimeError as error:
+        raise AddressError(f"cannot listen on {address}: {error}") from error
 
 
 async def serve(settings: Settings) -> None:

@@ -7,6 +7,9 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final
 
+DEVICES: Final = ("auto", "cpu", "cuda")
+LOG_LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
@@ -37,6 +40,21 @@ class Settings:
     grace_s: float = 5.0
     reflection: bool = True
     log_level: str = "INFO"
+
+    def __post_init__(self) -> None:
+        """Refuse what no server can run with.
+
+        Raises:
+            ValueError: A setting is out of its range.
+        """
+        for name, least in (("port", 0), ("workers", 1), ("queued", 0), ("threads", 0)):
+            if getattr(self, name) < least:
+                raise ValueError(f"{name} is {getattr(self, name)}, and must be at least {least}")
+        if self.device not in DEVICES:
+            raise ValueError(f"device is {self.device!r}, and must be one of {', '.join(DEVICES)}")
+        if self.log_level not in LOG_LEVELS:
+            levels = ", ".join(LOG_LEVELS)
+            raise ValueError(f"log_level is {self.log_level!r}, and must be one of {levels}")
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:

@@ -4,11 +4,10 @@ import math
 
 import numpy as np
 import pytest
-import torch
 from sklearn.metrics import adjusted_rand_score
 from threadpoolctl import threadpool_limits
 
-from facetscope.algorithms.facets import Facet, discover, mean_images
+from facetscope.algorithms.facets import discover
 from facetscope.domain.errors import TooFewImagesError
 
 
@@ -177,16 +176,3 @@ def test_codes_that_are_no_numbers_are_refused(value):
     codes[3, 2] = value
     with pytest.raises(ValueError, match="NaN or infinity"):
         found(codes, 2)
-
-
-def test_mean_images_are_the_means_of_the_nearest_members():
-    """The start of a synthesis is what the paper says, where the facet has images enough."""
-    pixels = torch.randint(256, (6, 3, 2, 2), dtype=torch.uint8, generator=torch.manual_seed(0))
-    facets = [
-        Facet(np.array(members), np.zeros(len(members)), np.zeros(2))
-        for members in ([4, 0, 2], [5], [3, 1])
-    ]
-    means = mean_images(pixels, facets, averaged=2)
-    for mean, members in zip(means, ([4, 0], [5], [3, 1]), strict=True):
-        slow = sum(pixels[member].double() for member in members) / len(members)
-        torch.testing.assert_close(mean, slow.float())

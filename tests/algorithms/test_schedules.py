@@ -1,8 +1,11 @@
 """Ramps are checked at their ends, and the authors' against numbers worked out by hand."""
 
 import pytest
+import torch
+from torch.nn.functional import avg_pool2d
 
-from facetscope.algorithms.schedules import margin_pixels, settings
+from facetscope.algorithms.denoising import denoise
+from facetscope.algorithms.schedules import margin_pixels, settings, tv_weight_for
 from facetscope.domain.schedules import MEAN_IMAGE, Phase
 
 FIRST = MEAN_IMAGE.phases[0]
@@ -59,3 +62,27 @@ def test_margins_grow_with_the_input(size, pixels):
 def test_margins_leave_something_to_update(size):
     """An ascent that changes nothing would look like a network without gradient."""
     assert size - 2 * margin_pixels(phase(margin=112.9), size) > 0
+
+
+def test_a_weight_smooths_alike_at_every_size():
+    """A schedule made for 227-pixel networks keeps its meaning for a digit classifier's."""
+    place = torch.linspace(-1, 1, 64)
+    disc = 255 * ((place[:, None] ** 2 + place**2) < 0.4).float()[None, None]
+    small = avg_pool2d(disc, 2)
+    smoothed = avg_pool2d(smooth(disc, tv_weight_for(0.002, 64, 64)), 2)
+    alike = smooth(small, tv_weight_for(0.002, 32, 32))
+    unscaled = smooth(small, tv_weight_for(0.002, 64, 64))
+    assert distance(smoothed, alike) < 0.4 * distance(smoothed, unscaled)
+
+
+def smooth(images, weight):
+    return denoise(images, weight, iterations=2000, tolerance=0.0)
+
+
+def distance(images, others):
+    return (images - others).square().mean().sqrt()
+
+
+def test_a_weight_is_itself_at_the_size_that_it_was_published_for():
+    """The authors' schedule for the authors' network is left as it is."""
+    assert tv_weight_for(0.4, 227, 227) == pytest.approx(0.4)

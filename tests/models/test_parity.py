@@ -25,9 +25,9 @@ def outputs(file):
     return dict(zip(translation.outputs, translation.module(IMAGES), strict=True))
 
 
-@pytest.mark.parametrize("batch", ["n", 1, 2])
+@pytest.mark.parametrize("batch", ["n", 1, 2, 3, 5])
 def test_a_faithful_graph_differs_by_rounding(batch):
-    """Files of a fixed batch size are run as often as needed."""
+    """Files of a fixed batch size are run as often as needed, the last batch filled up."""
     file = two_outputs((batch, 3, 8, 8))
     parity = difference(file.SerializeToString(), IMAGES, outputs(file))
     assert parity.largest_relative < 1e-6

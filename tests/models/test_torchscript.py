@@ -134,7 +134,6 @@ def test_values_have_the_names_of_the_modules(archive, form):
     assert translation.values["conv1"].kind == "Conv2d"
     assert translation.values["conv1"].shape == (-1, 64, 32, 32)
     assert translation.outputs == ("fc",)
-    assert translation.input_name == "x"
 
 
 def test_a_frozen_archive_names_values_by_operator(archive):

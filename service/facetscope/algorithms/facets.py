@@ -6,19 +6,16 @@ there by k-means; each cluster is a facet, shown by the mean of the images neare
 """
 
 import warnings
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
-from jaxtyping import Float, Float32, Float64, Int, Shaped
+from jaxtyping import Float, Float32, Float64, Int
 from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.manifold import TSNE
 from sklearn.metrics import silhouette_samples
 from threadpoolctl import threadpool_limits
-from torch import Tensor
 
 from facetscope.domain.errors import TooFewImagesError
 
@@ -100,14 +97,6 @@ def discover(
     embedding = places[place_of]
     found = tuple(_facet(np.flatnonzero(labels == index), embedding) for index in range(facets))
     return FacetMap(found, embedding, labels, silhouettes)
-
-
-def mean_images(
-    pixels: Shaped[Tensor, "image channel height width"], facets: Sequence[Facet], averaged: int
-) -> Float32[Tensor, "facet channel height width"]:
-    """Pixel mean, for each facet, of the ``averaged`` members nearest its centroid, or of all."""
-    nearest = (torch.from_numpy(facet.members[:averaged]) for facet in facets)
-    return torch.stack([pixels[indices].float().mean(dim=0) for indices in nearest])
 
 
 def _scaled(codes: Codes) -> Float32[np.ndarray, "image feature"]:

@@ -20,6 +20,8 @@ def unit_activation(
         position: Indices along the axes that are neither batch nor channel, in order.
     """
     values = activations.select(channel_axis, channel)
+    if not values.is_floating_point():
+        values = values.float()
     if position is None:
         return values.reshape(len(values), -1).mean(dim=1)
     index: tuple[slice | int, ...] = (slice(None), *position)

@@ -4,7 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from math import sqrt
 
-from facetscope.domain.schedules import REFERENCE_SIZE, Phase
+from facetscope.domain.schedules import REFERENCE_SIZE, WEIGHTS, Phase
+
+LEAST_WEIGHT, _ = WEIGHTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,7 @@ def _authors_settings(phase: Phase, step: int) -> Settings:
     start, end = phase.tv_weight
     return Settings(
         step_size=first + (rise // phase.steps if whole else rise / phase.steps),
-        tv_weight=start - (start - end * step) / phase.steps,
+        tv_weight=max(start - (start - end * step) / phase.steps, LEAST_WEIGHT),
     )
 
 

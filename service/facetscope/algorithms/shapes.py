@@ -1,6 +1,6 @@
 """The shapes that every algorithm speaks of, named once."""
 
-from jaxtyping import Float
+from jaxtyping import Float, Num
 from torch import Tensor
 
 Images = Float[Tensor, "batch channel height width"]
@@ -12,7 +12,7 @@ Canvas = Float[Tensor, "batch channel rows columns"]
 Scores = Float[Tensor, " batch"]
 """One number for each image."""
 
-Activations = Float[Tensor, "batch *axes"]
+Activations = Num[Tensor, "batch *axes"]
 """What a layer gives for each image; one of the axes counts its channels."""
 
 Planes = Float[Tensor, "plane height width"]

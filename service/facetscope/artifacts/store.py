@@ -6,6 +6,7 @@ whoever shares the folder sees it then.
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from collections.abc import Iterable, Iterator
@@ -22,6 +23,7 @@ from facetscope.domain.errors import (
     DigestMismatchError,
     InvalidFieldError,
     OffsetMismatchError,
+    StoreFullError,
 )
 
 READ_BYTES: Final = 256 * 2**10
@@ -74,8 +76,15 @@ class Store:
 
     @contextmanager
     def upload(self, digest: str) -> Iterator[Upload]:
-        """Receive an artifact; nothing is left of it unless ``Upload.keep`` was called."""
-        with NamedTemporaryFile(dir=self._folder, prefix=".upload-", delete=False) as file:
+        """Receive an artifact; nothing is left of it unless ``Upload.keep`` was called.
+
+        Raises:
+            StoreFullError: The disk is full.
+        """
+        with (
+            _telling_when_full(),
+            NamedTemporaryFile(dir=self._folder, prefix=".upload-", delete=False) as file,
+        ):
             try:
                 yield Upload(file, self._path(digest), self._largest_bytes)
             finally:
@@ -102,6 +111,16 @@ class Store:
 
     def _path(self, digest: str) -> Path:
         return self._folder / digest
+
+
+@contextmanager
+def _telling_when_full() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise StoreFullError from error
+        raise
 
 
 @final

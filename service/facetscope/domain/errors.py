@@ -23,7 +23,8 @@
     │   ├── ArtifactNotFoundError
     │   ├── ArtifactTooLargeError
     │   ├── DigestMismatchError
-    │   └── OffsetMismatchError
+    │   ├── OffsetMismatchError
+    │   └── StoreFullError
     ├── NotServedError                the contract has it, this server does not yet
     └── EngineError                   the caller can only try again
         ├── EngineBusyError
@@ -216,7 +217,7 @@ class TooFewImagesError(InvalidRequestError):
     def __str__(self) -> str:
         return (
             f"{self.purpose} needs at least {self.needed} images, and {self.images} are left after "
-            "selection and decoding: send more images or ask for fewer facets"
+            "selection and decoding: send more images, select others, or ask for fewer facets"
         )
 
 
@@ -352,6 +353,15 @@ class OffsetMismatchError(ArtifactError):
 
     def __str__(self) -> str:
         return f"the chunk begins at byte {self.offset}, and the next byte due is {self.expected}"
+
+
+class StoreFullError(ArtifactError):
+    """There is no room for another artifact."""
+
+    reason: ClassVar[str] = "STORE_FULL"
+
+    def __str__(self) -> str:
+        return "the server's store is full: its operator has to make room"
 
 
 @dataclass(eq=False)

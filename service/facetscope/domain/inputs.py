@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
+from math import isfinite
 from typing import Final
 
 from facetscope.domain.errors import InvalidFieldError
@@ -12,6 +13,7 @@ from facetscope.domain.errors import InvalidFieldError
 DEFAULT_SIZE: Final = 224
 DEFAULT_CHANNELS: Final = 3
 SMALLEST, LARGEST = 8, 1024
+LEAST_CROP: Final = 0.01
 IMAGENET_MEAN: Final = (0.485, 0.456, 0.406)
 IMAGENET_STD: Final = (0.229, 0.224, 0.225)
 
@@ -56,10 +58,10 @@ class Input:
         layout: Of a batch.
         low: What a pixel of 0 becomes before mean and std.
         high: What a pixel of 255 becomes before mean and std.
-        mean: One number for each channel.
-        std: One number for each channel.
+        mean: One number for each channel, in ``color_order``.
+        std: One number for each channel, in ``color_order``.
         fit: How a picture of another size is fitted.
-        crop_fraction: Part of the short side that a centre crop keeps, in (0, 1].
+        crop_fraction: Part of the short side that a centre crop keeps, in [0.01, 1].
         interpolation: How pixels are interpolated.
     """
 
@@ -108,8 +110,13 @@ class InputSpec:
         _check_size("input.height", self.height)
         _check_size("input.width", self.width)
         _check_channels(self.channels)
-        if not 0 < self.crop_fraction <= 1:
-            raise InvalidFieldError("input.crop_fraction", f"{self.crop_fraction} is not in (0, 1]")
+        if not LEAST_CROP <= self.crop_fraction <= 1:
+            raise InvalidFieldError(
+                "input.crop_fraction", f"{self.crop_fraction} is not in [{LEAST_CROP}, 1]"
+            )
+        _check_finite("input.mean", self.mean)
+        _check_finite("input.std", self.std)
+        _check_finite("input.low", self._ends)
         if 0 in self.std:
             raise InvalidFieldError("input.std", "a channel cannot be divided by 0")
         if self._ends[0] == self._ends[1]:
@@ -166,7 +173,8 @@ class InputSpec:
     def _normalization(self, channels: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
         open_ = (self.low, self.high, self.mean, self.std) == (None, None, (), ())
         if open_ and channels == len(IMAGENET_MEAN):
-            return IMAGENET_MEAN, IMAGENET_STD
+            order = -1 if self.color_order is ColorOrder.BGR else 1
+            return IMAGENET_MEAN[::order], IMAGENET_STD[::order]
         return (
             _per_channel("input.mean", self.mean or (0.0,), channels),
             _per_channel("input.std", self.std or (1.0,), channels),
@@ -176,6 +184,11 @@ class InputSpec:
 def _check_size(field: str, size: int | None) -> None:
     if size is not None and not SMALLEST <= size <= LARGEST:
         raise InvalidFieldError(field, f"{size} is not in [{SMALLEST}, {LARGEST}]")
+
+
+def _check_finite(field: str, values: tuple[float, ...]) -> None:
+    if not all(map(isfinite, values)):
+        raise InvalidFieldError(field, f"{values} are not all finite")
 
 
 def _check_channels(channels: int | None) -> None:

@@ -8,11 +8,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
+from math import inf
+from typing import Final
 
 from facetscope.domain.errors import InvalidFieldError
 from facetscope.domain.inputs import InputSpec
 from facetscope.domain.schedules import MEAN_IMAGE, Schedule
 from facetscope.domain.units import Unit
+
+MOST_IMAGES: Final = 256
+"""Images that one ascent may make at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +107,7 @@ class Discovery:
         _check("discovery.components", self.components, 2, 4096)
         _check("discovery.averaged", self.averaged, 1, 1000)
         _check("discovery.thumbnails", self.thumbnails, 0, 64)
-        if not self.perplexity > 0:
+        if not 0 < self.perplexity < inf:
             raise InvalidFieldError("discovery.perplexity", f"{self.perplexity} is not above 0")
 
 
@@ -170,7 +175,8 @@ class MaximizeActivation:
     count: int = 1
 
     def __post_init__(self) -> None:
-        _check("count", self.count, 1, 256)
+        _check("count", self.count, 1, MOST_IMAGES)
+        _check("starts", len(self.starts), 0, MOST_IMAGES)
         if self.synthesis.start is Start.FACET_MEAN:
             raise InvalidFieldError(
                 "synthesis.start",
@@ -192,8 +198,6 @@ class InspectUnits:
     synthesis: Synthesis = field(default_factory=Synthesis)
 
     def __post_init__(self) -> None:
-        if not self.units:
-            raise InvalidFieldError("units", "name at least one")
         _check("units", len(self.units), 1, 10_000)
         if self.synthesis.start is Start.GIVEN:
             raise InvalidFieldError("synthesis.start", "GIVEN is for MaximizeActivation")

@@ -7,13 +7,20 @@ code has them.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import inf
 
 from facetscope.domain.errors import InvalidFieldError
 from facetscope.domain.units import Readout
 
 REFERENCE_SIZE = 227
 """Height and width, in pixels, of the input that margins and weights are given for."""
+
+LARGEST_STEP = 255
+"""Grey levels that the pixels of an image may change by in one step, in the mean."""
+
+WEIGHTS = (1e-6, 1e6)
+"""Least and greatest weight of the data: at the ends nothing, or everything, is left."""
+
+LARGEST_WINDOW = 10
 
 LARGEST_CANVAS = 8
 """How many times as long as the network's input the sides of a canvas may become."""
@@ -25,12 +32,12 @@ class Phase:
 
     Attributes:
         steps: How many, in [1, 4096].
-        step_size: Mean change of a pixel, in grey levels, at the first and at the last step; above
-            0.
+        step_size: Mean change of a pixel, in grey levels, at the first and at the last step; in
+            (0, 255].
         tv_weight: Weight of the data against total variation, at the first and at the last step,
-            for a 227-pixel input; above 0. Smaller is smoother.
+            for a 227-pixel input; in [1e-6, 1e6]. Smaller is smoother.
         window: Standard deviation of the crop's origin, as a part of the slack between canvas and
-            crop; at least 0.
+            crop; in [0, 10].
         margin: Width of the border that is not updated, in pixels of a 227-pixel input; in
             [0, 113).
         scale: Factor by which the canvas is resized before the first step, in [0.25, 4]; it never
@@ -53,9 +60,12 @@ class Phase:
             InvalidFieldError: A value is not in its range.
         """
         _check("phase.steps", "in [1, 4096]", holds=1 <= self.steps <= 4096)  # noqa: PLR2004
-        _check("phase.step_size", "above 0", holds=all(0 < end < inf for end in self.step_size))
-        _check("phase.tv_weight", "above 0", holds=all(0 < end < inf for end in self.tv_weight))
-        _check("phase.window", "at least 0", holds=0 <= self.window < inf)
+        sizes = all(0 < end <= LARGEST_STEP for end in self.step_size)
+        _check("phase.step_size", f"above 0, and at most {LARGEST_STEP}", holds=sizes)
+        low, high = WEIGHTS
+        weights = all(low <= end <= high for end in self.tv_weight)
+        _check("phase.tv_weight", f"in [{low:g}, {high:g}]", holds=weights)
+        _check("phase.window", "in [0, 10]", holds=0 <= self.window <= LARGEST_WINDOW)
         _check("phase.margin", "in [0, 113)", holds=0 <= self.margin < REFERENCE_SIZE // 2)
         _check("phase.scale", "in [0.25, 4]", holds=0.25 <= self.scale <= 4)  # noqa: PLR2004
 

@@ -1,21 +1,26 @@
 """From a survey to facets: selection, clustering, and the pictures that show a facet."""
 
-from collections.abc import Callable, Generator, Iterable, Sequence
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast, final
 
 import torch
 from torch import Tensor
 
-from facetscope.algorithms import facets as algorithm
 from facetscope.domain.errors import TooFewImagesError
-from facetscope.domain.events import Facet, Member, Progress, Work
+from facetscope.domain.events import Facet, Member, Picture, Progress, Work
 from facetscope.domain.jobs import Discovery
 from facetscope.domain.units import Unit
 from facetscope.engine.survey import Survey
 from facetscope.images.encoding import png, thumbnail
 
-PixelsOf = Callable[[Sequence[int]], Tensor]
-"""Pixels in [0, 255] of pictures by their place in the set, [image, channel, height, width]."""
+if TYPE_CHECKING:
+    from facetscope.algorithms import facets as algorithm
+
+PixelsOf = Callable[[Sequence[int]], Iterator[Tensor]]
+"""Pixels in [0, 255] of pictures by their places in the set, which ascend, one after the other."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,12 +45,14 @@ def discover(
         ClassNotFoundError: No image has the label.
         TooFewImagesError: Fewer images than facets are the unit's own.
     """
+    # Imported here: scikit-learn takes as long as torch to load, and nothing else needs it.
+    from facetscope.algorithms import facets as algorithm  # noqa: PLC0415
+
     yield Progress(work=Work.CLUSTERING, unit=unit)
     own = survey.select(unit, discovery.selection)
     if len(own) < discovery.facets:
-        raise TooFewImagesError(
-            len(own), discovery.facets, f"finding {discovery.facets} facets of {unit}"
-        )
+        purpose = f"finding {discovery.facets} facets of {unit}"
+        raise TooFewImagesError(len(own), discovery.facets, purpose)
     found = algorithm.discover(
         survey.codes[own].numpy(),
         facets=discovery.facets,
@@ -53,47 +60,100 @@ def discover(
         perplexity=discovery.perplexity,
         seed=discovery.seed,
     )
-    shown = max(discovery.averaged, discovery.thumbnails)
-    nearest = [own[torch.from_numpy(facet.members[:shown])].tolist() for facet in found.facets]
-    pixels = pixels_of([survey.places[image] for images in nearest for image in images]).split(
-        [len(images) for images in nearest]
-    )
-    mean_images = torch.stack([each[: discovery.averaged].float().mean(dim=0) for each in pixels])
+    return _shown(_Found(survey, unit, own, found), discovery, pixels_of)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Found:
+    """A unit's own images, shared out among facets.
+
+    Attributes:
+        survey: Of all images.
+        unit: The unit.
+        own: Indices of its own images in the survey.
+        map: The facets of these, by their place in ``own``.
+    """
+
+    survey: Survey
+    unit: Unit
+    own: Tensor
+    map: algorithm.FacetMap
+
+    def places(self, facet: algorithm.Facet) -> list[int]:
+        """Where a facet's members are in the set, nearest first."""
+        images = self.own[torch.from_numpy(facet.members)].tolist()
+        return [self.survey.places[image] for image in images]
+
+
+def _shown(found: _Found, discovery: Discovery, pixels_of: PixelsOf) -> Discovered:
+    """The facets with their pictures."""
+    looks = [_Look(found.places(facet), discovery) for facet in found.map.facets]
+    wanted = sorted({place for look in looks for place in look.places})
+    for place, pixels in zip(wanted, pixels_of(wanted), strict=True):
+        for look in looks:
+            look.take(place, pixels)
     facets = tuple(
         Facet(
-            unit=unit,
+            unit=found.unit,
             index=index,
-            members=_members(survey, unit, own, found, index),
-            mean_image=png(mean_images[index]),
-            thumbnails=tuple(map(thumbnail, pixels[index][: discovery.thumbnails])),
-            silhouette=float(found.silhouettes[found.labels == index].mean()),
+            members=_members(found, facet),
+            mean_image=png(look.mean),
+            thumbnails=tuple(look.thumbnails),
+            silhouette=float(found.map.silhouettes[facet.members].mean()),
             centroid=_point(facet.centroid),
         )
-        for index, facet in enumerate(found.facets)
+        for index, (facet, look) in enumerate(zip(found.map.facets, looks, strict=True))
     )
-    return Discovered(facets, mean_images)
+    return Discovered(facets, torch.stack([look.mean for look in looks]))
 
 
-def _members(
-    survey: Survey, unit: Unit, own: Tensor, found: algorithm.FacetMap, index: int
-) -> tuple[Member, ...]:
-    facet = found.facets[index]
-    activations = survey.activations[unit]
+@final
+class _Look:
+    """The pictures of a facet, made of its nearest members, which are seen once and not kept."""
+
+    def __init__(self, places: Sequence[int], discovery: Discovery) -> None:
+        """Expect the pictures at ``places``, of the facet's members from the nearest on."""
+        self._averaged = set(places[: discovery.averaged])
+        self._shown = places[: discovery.thumbnails]
+        self._sum: Tensor | None = None
+        self._thumbnails: dict[int, Picture] = {}
+
+    @property
+    def places(self) -> set[int]:
+        """Where the pictures are that it is made of."""
+        return self._averaged | set(self._shown)
+
+    def take(self, place: int, pixels: Tensor) -> None:
+        """See the picture at ``place``."""
+        if place in self._averaged:
+            self._sum = pixels.float() if self._sum is None else self._sum + pixels
+        if place in self._shown:
+            self._thumbnails[place] = thumbnail(pixels)
+
+    @property
+    def mean(self) -> Tensor:
+        """The mean image, [channel, height, width]."""
+        return cast("Tensor", self._sum) / len(self._averaged)
+
+    @property
+    def thumbnails(self) -> list[Picture]:
+        """Of the nearest members, nearest first."""
+        return [self._thumbnails[place] for place in self._shown]
+
+
+def _members(found: _Found, facet: algorithm.Facet) -> tuple[Member, ...]:
+    survey, activations = found.survey, found.survey.activations[found.unit]
+    images = found.own[torch.from_numpy(facet.members)].tolist()
     return tuple(
         Member(
             name=survey.names[image],
             label=survey.labels[image],
             activation=float(activations[image]),
-            embedding=_point(found.embedding[member]),
+            embedding=_point(found.map.embedding[member]),
             distance=float(distance),
-            silhouette=float(found.silhouettes[member]),
+            silhouette=float(found.map.silhouettes[member]),
         )
-        for member, image, distance in zip(
-            facet.members,
-            own[torch.from_numpy(facet.members)].tolist(),
-            facet.distances,
-            strict=True,
-        )
+        for member, image, distance in zip(facet.members, images, facet.distances, strict=True)
     )
 
 

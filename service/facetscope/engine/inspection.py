@@ -19,6 +19,7 @@ from facetscope.domain.jobs import (
     InspectUnits,
     Job,
     MaximizeActivation,
+    PredictedImages,
     Start,
     artifacts,
 )
@@ -27,7 +28,7 @@ from facetscope.engine import frames
 from facetscope.engine.discovery import Discovered, discover
 from facetscope.engine.opened import OpenModel, device_name, versions
 from facetscope.engine.survey import Survey, Surveyor
-from facetscope.engine.synthesis import noise, synthesize
+from facetscope.engine.synthesis import Target, noise, synthesize
 from facetscope.images.archives import NamedPicture, pictures
 from facetscope.images.loading import Batch, load
 
@@ -46,8 +47,9 @@ class Inspector:
             device = "cuda" if torch.cuda.is_available() else "cpu"
         self._device = torch.device(device)
         torch.set_num_threads(threads)
+        torch.use_deterministic_algorithms(mode=True, warn_only=True)
         torch.backends.cudnn.benchmark = False
-        torch.backends.cudnn.deterministic = True
+        torch.backends.cudnn.allow_tf32 = False
         self._model: OpenModel | None = None
 
     def run(self, job: Job, paths: Mapping[str, Path]) -> Generator[Event]:
@@ -67,7 +69,9 @@ class Inspector:
                     yield from _maximize_activation(model, job)
                 case InspectUnits():
                     yield from _inspect_units(model, job, paths)
-        except torch.OutOfMemoryError as error:
+        except (MemoryError, RuntimeError) as error:
+            if not _is_out_of_memory(error):
+                raise
             raise OutOfMemoryError(device_name(self._device)) from error
 
     def _open(self, job: Job, path: Path) -> Generator[Progress, None, OpenModel]:
@@ -77,6 +81,12 @@ class Inspector:
             self._model = None
             model = self._model = OpenModel(job.model, path, job.input, self._device)
         return model
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """Whether memory was short; of the main memory, torch tells it in the message alone."""
+    known = isinstance(error, torch.OutOfMemoryError | MemoryError)
+    return known or "DefaultCPUAllocator" in str(error)
 
 
 def _discover_facets(
@@ -91,10 +101,11 @@ def _discover_facets(
 
 def _maximize_activation(model: OpenModel, job: MaximizeActivation) -> Generator[Event]:
     target = model.target(job.unit)
+    target.check(job.synthesis.schedule)
     if job.starts:
         starts = _given(model, job)
     else:
-        starts = noise(_pixel_shape(model, job.count), job.synthesis, job.unit)
+        starts = noise((job.count, *target.shape), job.synthesis, job.unit)
     yield from synthesize(target, starts, job.synthesis, natural=None)
     yield _manifest(model, job)
 
@@ -104,19 +115,21 @@ def _inspect_units(
 ) -> Generator[Event]:
     images = _Images(model, job.images, paths)
     targets = {unit: model.target(unit) for unit in job.units}
+    for target in targets.values():
+        target.check(job.synthesis.schedule)
     survey = yield from images.survey(job.units, job.discovery)
     for unit, target in targets.items():
         found = yield from discover(survey, unit, job.discovery, images.pixels)
         yield from found.facets
-        starts = _starts(model, job, unit, found)
+        starts = _starts(target, job, found)
         yield from synthesize(target, starts, job.synthesis, survey.activations[unit])
     yield _manifest(model, job, job.discovery, survey)
 
 
-def _starts(model: OpenModel, job: InspectUnits, unit: Unit, found: Discovered) -> Tensor:
+def _starts(target: Target, job: InspectUnits, found: Discovered) -> Tensor:
     if job.synthesis.start is Start.FACET_MEAN:
         return found.mean_images
-    return noise(_pixel_shape(model, len(found.facets)), job.synthesis, unit)
+    return noise((len(found.facets), *target.shape), job.synthesis, target.unit)
 
 
 def _given(model: OpenModel, job: MaximizeActivation) -> Tensor:
@@ -125,10 +138,6 @@ def _given(model: OpenModel, job: MaximizeActivation) -> Tensor:
         names = batch.undecodable
         raise ImagesUndecodableError(len(names), len(job.starts), names)
     return batch.pixels.float()
-
-
-def _pixel_shape(model: OpenModel, images: int) -> tuple[int, ...]:
-    return (images, model.input.channels, model.input.height, model.input.width)
 
 
 @final
@@ -149,18 +158,19 @@ class _Images:
             self._model.preprocessing,
             {unit: self._model.target(unit).layer for unit in units},
             self._model.code_layer(discovery.code_layer),
+            predictions=isinstance(discovery.selection, PredictedImages),
         )
         return (yield from surveyor.survey(self._load(self._pictures())))
 
-    def pixels(self, places: Sequence[int]) -> Tensor:
-        """Pixels of the pictures at these places of the set, [image, channel, height, width]."""
-        wanted = sorted(set(places))
-        found = torch.cat([batch.pixels for batch in self._load(self._at(wanted))])
-        return found[[wanted.index(place) for place in places]]
+    def pixels(self, places: Sequence[int]) -> Iterator[Tensor]:
+        """Pixels of the pictures at these places of the set, which ascend."""
+        for batch in self._load(self._at(places)):
+            yield from batch.pixels
 
-    def _at(self, wanted: Sequence[int]) -> Iterator[NamedPicture | InlineImage]:
-        last = islice(self._pictures(), wanted[-1] + 1)
-        return (picture for place, picture in enumerate(last) if place in set(wanted))
+    def _at(self, places: Sequence[int]) -> Iterator[NamedPicture | InlineImage]:
+        chosen = frozenset(places)
+        last = islice(self._pictures(), places[-1] + 1)
+        return (picture for place, picture in enumerate(last) if place in chosen)
 
     def _pictures(self) -> Iterator[NamedPicture | InlineImage]:
         for index, archive in enumerate(self._archives):

@@ -64,7 +64,9 @@ class OpenModel:
             PositionOutOfRangeError: The layer has no such position.
         """
         layer = self.network.logits(self.network.layer(unit.layer))
-        return Target(self.network, self.preprocessing, unit.within(layer), layer)
+        chosen = self.input
+        shape = (chosen.channels, chosen.height, chosen.width)
+        return Target(self.network, self.preprocessing, unit.within(layer), layer, shape)
 
     def code_layer(self, name: str) -> Layer:
         """The layer ``name``, or the last one before the classifier where it is empty.

@@ -5,11 +5,18 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Callable,
+    Coroutine,
+    Iterable,
+    Mapping,
+)
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, final
+from typing import Any, Final, final
 
 from facetscope.domain.errors import EngineBusyError
 from facetscope.domain.events import Event, Progress, Work
@@ -66,28 +73,26 @@ class ProcessEngine:
         self._limits = limits
         self._idle: OrderedDict[str, WorkerProcess] = OrderedDict()
         self._busy: set[str] = set()
-        self._queued = 0
-        self._changed = asyncio.Condition()
-        self._settling: set[asyncio.Task[None]] = set()
+        self._waiting: list[_Waiting] = []
+        self._background: set[asyncio.Task[None]] = set()
 
     @asynccontextmanager
     async def run(self, job: Job) -> AsyncGenerator[AsyncIterator[Event]]:
         """Give the events of ``job``; see ``Engine.run``."""
-        paths = self._locate(artifacts(job))
-        events = self._events(job, paths)
-        try:
+        async with aclosing(self._events(job, self._locate(artifacts(job)))) as events:
             yield events
-        finally:
-            await events.aclose()
 
     async def close(self) -> None:
-        """Kill all workers."""
-        await asyncio.gather(*self._settling)
+        """End all jobs and workers."""
+        while self._background:
+            await asyncio.wait(self._background)
         while self._idle:
             await self._idle.popitem()[1].kill()
 
     async def _events(self, job: Job, paths: Mapping[str, Path]) -> AsyncGenerator[Event]:
         if not self._available(job.model):
+            if len(self._waiting) >= self._limits.queued:
+                raise EngineBusyError(len(self._waiting), RETRY_AFTER_S)
             yield Progress(work=Work.QUEUED)
         worker = await self._acquire(job.model)
         try:
@@ -95,57 +100,84 @@ class ProcessEngine:
             async for event in worker.events():
                 yield event
         finally:
-            # In a task of its own, because a cancelled call may be cancelled again.
-            settling = asyncio.create_task(self._release(job.model, worker))
-            self._settling.add(settling)
-            settling.add_done_callback(self._settling.discard)
+            self._in_background(self._release(job.model, worker))
 
     def _available(self, model: str) -> bool:
         """Whether a job for ``model`` can begin at once."""
-        if model in self._busy:
-            return False
-        return bool(self._idle) or len(self._busy) < self._limits.workers
+        return model not in self._busy and len(self._busy) < self._limits.workers
 
     async def _acquire(self, model: str) -> WorkerProcess:
-        async with self._changed:
-            await self._wait_for(model)
-            self._busy.add(model)
-            worker = self._idle.pop(model, None)
-            evicted = self._evicted() if worker is None else None
+        """Wait for a place, then give the worker that has the model, or a new one."""
+        await self._place(model)
         try:
-            if evicted is not None:
-                await evicted.kill()
-            return worker or await WorkerProcess.spawn(device=self._device, threads=self._threads)
+            worker = self._idle.pop(model, None)
+            if worker is not None and worker.usable:
+                return worker
+            await self._make_room(worker)
+            return await WorkerProcess.spawn(device=self._device, threads=self._threads)
         except BaseException:
-            await self._forget(model)
+            self._free(model)
             raise
 
-    async def _wait_for(self, model: str) -> None:
+    async def _place(self, model: str) -> None:
+        """Make ``model`` one of the busy ones, after those that came before."""
         if self._available(model):
+            self._busy.add(model)
             return
-        if self._queued >= self._limits.queued:
-            raise EngineBusyError(self._queued, RETRY_AFTER_S)
-        self._queued += 1
+        waiting = _Waiting(model, asyncio.get_running_loop().create_future())
+        self._waiting.append(waiting)
         try:
-            await self._changed.wait_for(lambda: self._available(model))
-        finally:
-            self._queued -= 1
+            await waiting.turn
+        except asyncio.CancelledError:
+            if waiting in self._waiting:
+                self._waiting.remove(waiting)
+            else:
+                self._free(model)
+            raise
 
-    def _evicted(self) -> WorkerProcess | None:
-        """The worker that must go for another one to come."""
-        if len(self._idle) + len(self._busy) <= self._limits.workers:
-            return None
-        return self._idle.popitem(last=False)[1]
+    async def _make_room(self, broken: WorkerProcess | None) -> None:
+        """Kill the worker that must go for another one to come, and wait until it is gone."""
+        gone = broken
+        if gone is None and len(self._idle) + len(self._busy) > self._limits.workers:
+            _, gone = self._idle.popitem(last=False)
+        if gone is not None:
+            await asyncio.shield(self._in_background(gone.kill()))
 
     async def _release(self, model: str, worker: WorkerProcess) -> None:
-        await worker.settle(grace_s=self._limits.grace_s)
-        if worker.usable:
-            self._idle[model] = worker
-        else:
-            await worker.kill()
-        await self._forget(model)
+        try:
+            await worker.settle(grace_s=self._limits.grace_s)
+            if not worker.usable:
+                await worker.kill()
+        finally:
+            self._free(model, worker)
 
-    async def _forget(self, model: str) -> None:
-        async with self._changed:
-            self._busy.discard(model)
-            self._changed.notify_all()
+    def _free(self, model: str, worker: WorkerProcess | None = None) -> None:
+        """Give up the place of ``model``, keep its worker if it has one, and let others come."""
+        self._busy.discard(model)
+        if worker is not None and worker.usable:
+            self._idle[model] = worker
+        for waiting in tuple(self._waiting):
+            if self._available(waiting.model):
+                self._waiting.remove(waiting)
+                self._busy.add(waiting.model)
+                waiting.turn.set_result(None)
+
+    def _in_background(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Do what must be done even if the call it is done for is cancelled, once or again."""
+        task = asyncio.create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._done)
+        return task
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._background.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("a worker could not be put away", exc_info=error)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Waiting:
+    """A job that waits for its turn to be busy with ``model``."""
+
+    model: str
+    turn: asyncio.Future[None]

@@ -6,7 +6,6 @@ The front has already given it an empty folder, a bare environment and no descri
 from __future__ import annotations
 
 import ctypes
-import os
 import resource
 import signal
 import sys
@@ -17,10 +16,14 @@ PR_SET_NO_NEW_PRIVS: Final = 38
 
 
 def confine() -> None:
-    """Give up core dumps, files, new privileges, and outliving the front."""
+    """Give up core dumps, new privileges, and outliving the front."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    os.umask(0o077)
     if sys.platform == "linux":
-        libc = ctypes.CDLL(None, use_errno=True)
-        libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-        libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+        _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        _prctl(PR_SET_NO_NEW_PRIVS, 1)
+
+
+def _prctl(option: int, value: int) -> None:
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(option, value, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), f"prctl {option}")

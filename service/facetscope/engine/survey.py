@@ -10,6 +10,7 @@ from facetscope.algorithms.codes import codes_of, top_images
 from facetscope.algorithms.objectives import unit_activation
 from facetscope.domain.errors import (
     ClassNotFoundError,
+    ImageSetUnreadableError,
     ImagesUndecodableError,
     NonFiniteActivationError,
 )
@@ -37,7 +38,8 @@ class Survey:
         labels: Of the same, empty where there is none.
         codes: Activations of the code layer, [image, channel].
         activations: Of each unit, [image].
-        winners: By name of each unit's layer, the channel with the largest activation, [image].
+        winners: Of each unit, the channel with the largest activation of its layer, [image]. Empty
+            where nobody asked for it.
         undecodable: Names of the pictures that could not be decoded.
     """
 
@@ -46,7 +48,7 @@ class Survey:
     labels: tuple[str, ...]
     codes: Tensor
     activations: Mapping[Unit, Tensor]
-    winners: Mapping[str, Tensor]
+    winners: Mapping[Unit, Tensor]
     undecodable: tuple[str, ...]
 
     def select(self, unit: Unit, selection: Selection) -> Tensor:
@@ -61,7 +63,7 @@ class Survey:
             case TopImages(count):
                 return top_images(self.activations[unit], count)
             case PredictedImages():
-                return torch.nonzero(self.winners[unit.layer] == unit.channel)[:, 0]
+                return torch.nonzero(self.winners[unit] == unit.channel)[:, 0]
             case LabelledImages(label):
                 if label not in self.labels:
                     raise ClassNotFoundError(label, tuple(sorted({*self.labels} - {""})))
@@ -77,17 +79,20 @@ class Surveyor:
         preprocessing: How pixels become its input.
         units: Each with the layer that it is read from.
         code_layer: The layer whose activations are the codes.
+        predictions: Whether to find out which channel of a unit's layer wins.
     """
 
     network: Network
     preprocessing: Preprocessing
     units: Mapping[Unit, Layer]
     code_layer: Layer
+    predictions: bool
 
     def survey(self, batches: Iterable[Batch]) -> Generator[Progress, None, Survey]:
         """Pass all images through the network once, however many units are asked for.
 
         Raises:
+            ImageSetUnreadableError: There is no picture in the set.
             ImagesUndecodableError: No picture could be decoded.
             NonFiniteActivationError: The model gave NaN or infinity.
         """
@@ -103,9 +108,6 @@ class Surveyor:
                     values = reading(self.preprocessing(pixels))
                 self._note(notes, batch, dict(zip(layers, values, strict=True)))
             yield Progress(work=Work.ENCODING_IMAGES, done=len(notes.names))
-        if not notes.names:
-            undecodable = tuple(notes.undecodable)
-            raise ImagesUndecodableError(len(undecodable), len(undecodable), undecodable)
         return notes.survey()
 
     def _note(self, notes: "_Notes", batch: Batch, activations: Mapping[Layer, Tensor]) -> None:
@@ -121,9 +123,9 @@ class Surveyor:
                 activations[layer], unit.channel, layer.channel_axis, unit.position
             )
             notes.activations.setdefault(unit, []).append(values.cpu())
-        for name, layer in {unit.layer: layer for unit, layer in self.units.items()}.items():
-            winners = codes_of(activations[layer], layer.channel_axis).argmax(dim=1)
-            notes.winners.setdefault(name, []).append(winners.cpu())
+            if self.predictions:
+                winners = codes_of(activations[layer], layer.channel_axis).argmax(dim=1)
+                notes.winners.setdefault(unit, []).append(winners.cpu())
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -135,18 +137,23 @@ class _Notes:
     labels: list[str] = field(default_factory=list)
     codes: list[Tensor] = field(default_factory=list)
     activations: dict[Unit, list[Tensor]] = field(default_factory=dict)
-    winners: dict[str, list[Tensor]] = field(default_factory=dict)
+    winners: dict[Unit, list[Tensor]] = field(default_factory=dict)
     undecodable: list[str] = field(default_factory=list)
 
     def survey(self) -> Survey:
+        undecodable = tuple(self.undecodable)
+        if not self.names and not undecodable:
+            raise ImageSetUnreadableError("the image set", "there is no picture in it")
+        if not self.names:
+            raise ImagesUndecodableError(len(undecodable), len(undecodable), undecodable)
         return Survey(
             tuple(self.places),
             tuple(self.names),
             tuple(self.labels),
             torch.cat(self.codes),
             {unit: torch.cat(parts) for unit, parts in self.activations.items()},
-            {layer: torch.cat(parts) for layer, parts in self.winners.items()},
-            tuple(self.undecodable),
+            {unit: torch.cat(parts) for unit, parts in self.winners.items()},
+            undecodable,
         )
 
 

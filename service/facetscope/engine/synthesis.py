@@ -28,9 +28,6 @@ from facetscope.images.encoding import png
 from facetscope.images.preprocessing import Preprocessing
 from facetscope.models.network import Network
 
-CLASSES_RANK = 2
-"""Rank of an activation [batch, classes], the only one that has probabilities."""
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Target:
@@ -41,17 +38,19 @@ class Target:
         preprocessing: How pixels become its input.
         unit: The unit.
         layer: The layer that it is read from.
+        shape: Channels, height and width of the pixels.
     """
 
     network: Network
     preprocessing: Preprocessing
     unit: Unit
     layer: Layer
+    shape: tuple[int, int, int]
 
     @property
     def has_probability(self) -> bool:
         """Whether the layer's channels are classes."""
-        return len(self.layer.shape) == CLASSES_RANK
+        return self.network.is_classes(self.layer)
 
     def objectives(self) -> Mapping[Readout, Callable[[Tensor], Tensor]]:
         """What can be maximized, as functions of pixels in [0, 255], one score for each image."""
@@ -69,6 +68,18 @@ class Target:
         if not self.has_probability:
             return {Readout.ACTIVATION: activation}
         return {Readout.ACTIVATION: activation, Readout.PROBABILITY: probability}
+
+    def check(self, asked: Schedule) -> None:
+        """Find out, before hours of work, whether an ascent is possible.
+
+        Raises:
+            GradientUnavailableError: The unit has no gradient.
+            ReadoutUndefinedError: The schedule asks for a probability that the layer does not have.
+        """
+        self.schedule(asked)
+        black = torch.zeros((1, *self.shape), device=self.network.device, requires_grad=True)
+        if not self.objectives()[Readout.ACTIVATION](black).requires_grad:
+            raise GradientUnavailableError(self.layer.name)
 
     def schedule(self, asked: Schedule) -> Schedule:
         """The schedule for this layer: the center-biased preset reads activations of hidden units.
@@ -99,14 +110,13 @@ def synthesize(
         natural: Activations of the unit for natural images, to compare with.
 
     Raises:
-        GradientUnavailableError: The unit has no gradient.
         NonFiniteActivationError: The model gave NaN or infinity.
     """
     unit, schedule = target.unit, target.schedule(synthesis.schedule)
     objectives = target.objectives()
     starts = starts.to(target.network.device)
     yield Progress(work=Work.SYNTHESIZING, unit=unit, total=schedule.steps)
-    start_activations = _started(target, objectives[Readout.ACTIVATION], starts)
+    start_activations = _measured(target, objectives[Readout.ACTIVATION], starts)
     generators = [_generator(synthesis.seed, unit, index) for index in range(len(starts))]
     steps = ascend(objectives, starts, schedule=schedule, generators=generators)
     for step in _guarded(steps, target):
@@ -127,14 +137,6 @@ def synthesize(
         natural=natural,
         steps=schedule.steps,
     )
-
-
-def _started(target: Target, objective: Callable[[Tensor], Tensor], starts: Tensor) -> Tensor:
-    """Activations of the starts, once it is known that they have a gradient."""
-    activations = objective(starts.detach().clone().requires_grad_())
-    if not activations.requires_grad:
-        raise GradientUnavailableError(target.layer.name)
-    return activations.detach().cpu()
 
 
 def noise(shape: tuple[int, ...], synthesis: Synthesis, unit: Unit) -> Tensor:
@@ -183,9 +185,11 @@ def _images(
 ) -> Generator[SynthesizedImage]:
     """The images as they are sent, in whole grey levels, and what the unit says of just these."""
     delivered = images.round().clamp(0, 255)
-    activations = _measured(objectives[Readout.ACTIVATION], delivered)
+    activations = _measured(target, objectives[Readout.ACTIVATION], delivered)
     probabilities = (
-        _measured(objectives[Readout.PROBABILITY], delivered) if target.has_probability else None
+        _measured(target, objectives[Readout.PROBABILITY], delivered)
+        if target.has_probability
+        else None
     )
     for index, pixels in enumerate(delivered):
         activation = float(activations[index])
@@ -201,9 +205,13 @@ def _images(
         )
 
 
-def _measured(objective: Callable[[Tensor], Tensor], pixels: Tensor) -> Tensor:
+def _measured(target: Target, objective: Callable[[Tensor], Tensor], pixels: Tensor) -> Tensor:
     with torch.no_grad():
-        return objective(pixels).cpu()
+        scores = objective(pixels).cpu()
+    broken = torch.nonzero(~scores.isfinite())
+    if len(broken):
+        raise NonFiniteActivationError(target.layer.name, f"for synthesized image {int(broken[0])}")
+    return scores
 
 
 def _compared(activation: float, natural: Tensor) -> NaturalComparison:

@@ -50,13 +50,15 @@ class Pipe:
 
     def _listen(self) -> None:
         """Take frames; end the process when the front is gone, whatever the main thread is at."""
-        while (frame := frames.read(self._incoming)) is not None:
-            if frame.WhichOneof("kind") == "cancel":
-                self._cancelled.set()
-            else:
-                self._cancelled.clear()
-                self._tasks.put(frame.task)
-        os._exit(0)
+        try:
+            while (frame := frames.read(self._incoming)) is not None:
+                if frame.WhichOneof("kind") == "cancel":
+                    self._cancelled.set()
+                else:
+                    self._cancelled.clear()
+                    self._tasks.put(frame.task)
+        finally:
+            os._exit(0)
 
 
 def serve(pipe: Pipe, device: str, threads: int) -> None:
@@ -82,7 +84,7 @@ def _do(pipe: Pipe, events: Generator[Event]) -> None:
                 pipe.send(pb.Frame(event=frames.encode(event)))
     except InspectionError as error:
         pipe.send(pb.Frame(error=frames.encode(error)))
-    except Exception:  # noqa: BLE001  # the front logs it, and the worker lives on
+    except Exception:  # noqa: BLE001  # the front logs it, and gets another worker
         pipe.send(pb.Frame(crash=pb.Crash(traceback=traceback.format_exc())))
 
 
@@ -92,7 +94,8 @@ def main() -> None:
     outgoing = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     incoming = os.fdopen(os.dup(sys.stdin.fileno()), "rb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    os.dup2(os.open(os.devnull, os.O_RDONLY), sys.stdin.fileno())
+    with Path(os.devnull).open("rb") as nothing:
+        os.dup2(nothing.fileno(), sys.stdin.fileno())
     sandbox.confine()
     serve(Pipe(incoming, outgoing), device, int(threads))
 

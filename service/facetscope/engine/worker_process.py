@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import signal
 import sys
 from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final, cast, final
@@ -33,8 +35,16 @@ SPARED: Final = 16
 """Waiting events from which on progress and previews are dropped."""
 
 
+LOGGED_BYTES: Final = 4096
+"""How much of a worker's words is logged at a time."""
+
+
+LAST_WORDS_S: Final = 1.0
+"""Time for the log to catch up with a worker that has ended, in seconds."""
+
+
 class WorkerCrashedError(Exception):
-    """The job met a bug in the worker, whose traceback this carries. The worker lives on."""
+    """The job met a bug in the worker, whose traceback this carries."""
 
 
 @final
@@ -48,28 +58,19 @@ class WorkerProcess:
         self._folder = folder
         self._backlog: asyncio.Queue[Event | Exception | None] = asyncio.Queue(BACKLOG)
         self._pump: asyncio.Task[None] | None = None
+        self._log = asyncio.create_task(self._log_words())
         self._abandoned = False
+        self._crashed = False
 
     @classmethod
     async def spawn(cls, *, device: str, threads: int) -> WorkerProcess:
         """Start a worker in an empty folder, with an environment that holds no secrets."""
-        folder = TemporaryDirectory(prefix="facetscope-worker-")
-        kept = {name: value for name, value in os.environ.items() if name in INHERITED}
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-P",
-            "-m",
-            "facetscope.engine.worker",
-            device,
-            str(threads),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            cwd=folder.name,
-            env={**kept, "HOME": folder.name, "TMPDIR": folder.name, "OMP_WAIT_POLICY": "passive"},
-            start_new_session=True,
-        )
-        log.info("worker %d: started", process.pid)
-        return cls(process, folder)
+        folder = TemporaryDirectory(prefix="facetscope-worker-", ignore_cleanup_errors=True)
+        try:
+            return cls(await _spawned(folder.name, device, threads), folder)
+        except BaseException:
+            folder.cleanup()
+            raise
 
     @property
     def pid(self) -> int:
@@ -78,8 +79,11 @@ class WorkerProcess:
 
     @property
     def usable(self) -> bool:
-        """Whether the process can be given another job, as far as is known."""
-        return self._process.returncode is None
+        """Whether the process can be given another job, as far as is known.
+
+        After a bug it cannot: what is left of a device's context is anybody's guess.
+        """
+        return self._process.returncode is None and not self._crashed
 
     async def begin(self, job: Job, paths: Mapping[str, Path]) -> None:
         """Give the worker a job; its events come from ``events``.
@@ -92,8 +96,8 @@ class WorkerProcess:
         )
         self._abandoned = False
         self._backlog = asyncio.Queue(BACKLOG)
-        await self._send(pb.Frame(task=task))
         self._pump = asyncio.create_task(self._fill_backlog())
+        await self._send(pb.Frame(task=task))
 
     async def events(self) -> AsyncIterator[Event]:
         """Events of the job at hand, until it is over.
@@ -129,8 +133,11 @@ class WorkerProcess:
     async def kill(self) -> None:
         """End the process, the only sure way to give back its memory and its device's."""
         if self._process.returncode is None:
-            self._process.kill()
+            with suppress(ProcessLookupError):
+                os.killpg(self.pid, signal.SIGKILL)
         code = await self._process.wait()
+        await asyncio.wait([self._log], timeout=LAST_WORDS_S)
+        self._log.cancel()
         log.info("worker %d: ended with %d", self.pid, code)
         self._folder.cleanup()
 
@@ -138,13 +145,21 @@ class WorkerProcess:
         """Move events from the pipe to the backlog until the job is over."""
         try:
             while (frame := await self._read()).WhichOneof("kind") != "done":
+                self._crashed |= frame.HasField("crash")
                 await self._keep(_content(frame))
             await self._keep(None)
         except WorkerLostError as error:
             await self._keep(error)
-        except frames.FrameError as error:
-            await self.kill()
+        except Exception as error:  # noqa: BLE001  # whatever a hostile worker sends
+            self._crashed = True
             await self._keep(error)
+
+    async def _log_words(self) -> None:
+        """Log what the worker, or the model in it, writes to its standard streams."""
+        pipe = cast("asyncio.StreamReader", self._process.stderr)
+        while words := await pipe.read(LOGGED_BYTES):
+            for line in words.decode(errors="backslashreplace").splitlines():
+                log.info("worker %d says: %s", self.pid, line)
 
     async def _keep(self, event: Event | Exception | None) -> None:
         spared = isinstance(event, Progress | Preview) and self._backlog.qsize() >= SPARED
@@ -168,6 +183,22 @@ class WorkerProcess:
             await pipe.drain()
         except ConnectionError:
             raise WorkerLostError(await self._process.wait()) from None
+
+
+async def _spawned(folder: str, device: str, threads: int) -> asyncio.subprocess.Process:
+    kept = {name: value for name, value in os.environ.items() if name in INHERITED}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-P", "-m", "facetscope.engine.worker", device, str(threads)),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        cwd=folder,
+        env={**kept, "HOME": folder, "TMPDIR": folder, "OMP_WAIT_POLICY": "passive"},
+        start_new_session=True,
+    )
+    log.info("worker %d: started", process.pid)
+    return process
 
 
 def _content(frame: pb.Frame) -> Event | Exception:

@@ -1,7 +1,7 @@
 """User files by format: what they declare, and how they become a network."""
 
 from pathlib import Path
-from typing import Final, Protocol, final
+from typing import Final, Protocol, final, runtime_checkable
 from zipfile import BadZipFile, ZipFile
 
 import torch
@@ -14,8 +14,10 @@ from facetscope.models.graph import Translation
 from facetscope.models.parity import difference
 
 ZIP_MAGIC: Final = b"PK\x03\x04"
+PICKLE_MAGIC: Final = b"\x80\x02"
 
 
+@runtime_checkable
 class ModelFile(Protocol):
     """A file that holds a model."""
 
@@ -54,11 +56,13 @@ def open_model(path: Path) -> ModelFile:
     with path.open("rb") as file:
         magic = file.read(len(ZIP_MAGIC))
     if not magic:
-        raise ModelUnreadableError("the file is empty")
+        raise ModelUnreadableError("the file is empty: send ONNX or TorchScript")
+    if magic.startswith(PICKLE_MAGIC):
+        raise ModelUnreadableError(policy.CHECKPOINT)
     if magic != ZIP_MAGIC:
         return OnnxFile(path)
     if _is_exported_program(path):
-        raise NotServedError("models of torch.export (.pt2)")
+        raise NotServedError("models of torch.export (.pt2: export to ONNX instead)")
     return TorchScriptFile(path)
 
 
@@ -78,19 +82,15 @@ class OnnxFile:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._model = onnx.load(path)
-        policy.check_onnx(self._model)
+        model = onnx.load(path)
+        policy.check_onnx(model)
+        self.declared = onnx.input_shape(model)
         shape = tuple(-1 if size is None else size for size in self.declared)
-        self.input_tensors = (InputTensor(onnx.image_input(self._model).name, shape),)
-
-    @property
-    def declared(self) -> tuple[int | None, ...]:
-        """See ``ModelFile``."""
-        return onnx.input_shape(self._model)
+        self.input_tensors = (InputTensor(onnx.image_input(model).name, shape),)
 
     def translate(self, example: Tensor) -> Translation:
         """See ``ModelFile``."""
-        return onnx.translate(self._model, example)
+        return onnx.translate(onnx.load(self._path), example)
 
     def parity(self, images: Tensor, outputs: dict[str, Tensor]) -> Parity | None:
         """See ``ModelFile``."""
@@ -102,16 +102,12 @@ class TorchScriptFile:
     """A TorchScript archive, as ``torch.jit.save`` writes it."""
 
     format = "TorchScript"
+    input_tensors: tuple[InputTensor, ...] = ()
+    declared: tuple[int | None, ...] = ()
 
     def __init__(self, path: Path) -> None:
         policy.check_torchscript(path)
         self._path = path
-        self.input_tensors: tuple[InputTensor, ...] = ()
-
-    @property
-    def declared(self) -> tuple[int | None, ...]:
-        """See ``ModelFile``."""
-        return ()
 
     def translate(self, example: Tensor) -> Translation:
         """See ``ModelFile``."""

@@ -1,9 +1,14 @@
 """What every translator gives: one ``torch.fx`` graph whose values keep the names of the file."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
-from torch import Tensor, fx
+from torch import fx
+
+BATCHES: Final = (5, 7)
+"""The batch sizes that translators look at: not 1, which broadcasts, and primes, so that no size
+of an ordinary model is one of them, or divides by one, by accident."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,14 +19,17 @@ class Value:
         node: The node of ``Translation.module.graph`` that computes it, before any later in-place
             operator of the original.
         kind: Operator or module class that it comes from, for example ``Conv`` or ``Conv2d``.
-        shape: Its shape for the example batch, with -1 where it varies with the batch.
         aliases: Other names that users may know it by.
     """
 
     node: fx.Node
     kind: str
-    shape: tuple[int, ...]
     aliases: tuple[str, ...] = ()
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Its shape for images of the example's size; see ``shape_of``."""
+        return shape_of(self.node)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,17 +39,24 @@ class Translation:
     Attributes:
         module: Takes one batch of network inputs of any batch size and returns a tuple of the
             model's outputs; weights and constants are its buffers. Pure: nothing is done in place.
+            Every node that computes a tensor from the image has a shape, see ``shape_of``.
         values: Every addressable tensor by name, in the order of execution. The names are the
             format's: module paths (TorchScript) or output tensor names (ONNX).
         outputs: Names of the model's outputs, in order, each a key of ``values``.
-        input_name: What the file calls the image.
     """
 
     module: fx.GraphModule
     values: Mapping[str, Value]
     outputs: tuple[str, ...]
-    input_name: str
 
 
-Example = Tensor
-"""A batch of network inputs to translate with: its height, width and channels are fixed then."""
+def shape_of(node: fx.Node) -> tuple[int, ...]:
+    """The shape of the tensor that ``node`` computes: -1 stands for the batch, -k for k of it."""
+    shape: tuple[int, ...] = node.meta["shape"]
+    return shape
+
+
+def common_shape(first: Sequence[int], second: Sequence[int]) -> tuple[int, ...]:
+    """One shape in place of those for the two ``BATCHES``, as ``shape_of`` gives it."""
+    growth = BATCHES[1] - BATCHES[0]
+    return tuple(a if a == b else (a - b) // growth for a, b in zip(first, second, strict=True))

@@ -1,21 +1,22 @@
 """A model's graph on a device: its layers, and the activations of those that are asked for."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
 from typing import Final, cast, final
 
 import torch
 from torch import Tensor, fx
 
-from facetscope.domain.errors import LayerNotFoundError
+from facetscope.domain.errors import LayerNotFoundError, ModelUnreadableError
 from facetscope.domain.units import Layer
-from facetscope.models.graph import Translation, Value
+from facetscope.models.channels import channel_axes
+from facetscope.models.graph import Translation
 
-CHANNEL_AXIS: Final[Mapping[int, int]] = {2: 1, 3: 2, 4: 1}
-"""The axis that counts channels, by rank: [N, C], tokens [N, T, C], [N, C, H, W]."""
-
+CLASSES_RANK: Final = 2
+"""Rank of [batch, classes]."""
 
 KERNEL_RANK: Final = 4
+"""Rank of the kernels of convolutions over images."""
 
 
 @final
@@ -29,7 +30,11 @@ class Network:
     """
 
     def __init__(self, translation: Translation, device: torch.device) -> None:
-        """Move the graph of ``translation`` to ``device``, convolutions in channels-last layout."""
+        """Move the graph of ``translation`` to ``device``, convolutions in channels-last layout.
+
+        Raises:
+            ModelUnreadableError: It has no layers.
+        """
         self._translation = translation
         self._module = _channels_last(translation.module.to(device))
         self._names = {
@@ -37,7 +42,10 @@ class Network:
             for name, value in translation.values.items()
             for alias in (*value.aliases, name)
         }
-        self.layers = tuple(_layers(translation.values))
+        self._readings: dict[tuple[str, ...], fx.GraphModule] = {}
+        self.layers = tuple(_layers(translation))
+        if not self.layers:
+            raise ModelUnreadableError("none of its tensors has channels, which are the units here")
         self.outputs = translation.outputs
         self.device = device
 
@@ -64,34 +72,54 @@ class Network:
 
         Returns:
             A module from a batch of network inputs to a tuple of activations, one for each name.
-            It shares its weights with every other reading.
+            It shares its weights with every other reading, and is made once: torch keeps the
+            source of every graph for ever.
         """
+        key = tuple(names)
+        if key not in self._readings:
+            self._readings[key] = self._cut(key)
+        return self._readings[key]
+
+    def _cut(self, names: Sequence[str]) -> fx.GraphModule:
         graph = fx.Graph()
         copies: dict[fx.Node, fx.Node] = {}
         graph.graph_copy(self._module.graph, copies)
-        graph.output(tuple(copies[self._translation.values[name].node] for name in names))
+        graph.output(tuple(copies[self._node(name)] for name in names))
         graph.eliminate_dead_code()
         return fx.GraphModule(self._module, graph)
 
     def logits(self, layer: Layer) -> Layer:
-        """The layer that a softmax reads, if ``layer`` is a softmax; otherwise ``layer`` itself."""
-        value = self._translation.values[layer.name]
-        if value.kind.lower() != "softmax":
+        """The layer that a softmax over classes reads; of any other layer, ``layer`` itself."""
+        node = self._node(layer.name)
+        if not self._is_softmax(node) or len(layer.shape) != CLASSES_RANK:
             return layer
-        return next(self._sources(value.node), layer)
+        source = next(self._sources(node), layer)
+        alike = (source.shape, source.channel_axis) == (layer.shape, layer.channel_axis)
+        return source if alike else layer
+
+    def is_classes(self, layer: Layer) -> bool:
+        """Whether the channels are classes: those of an output, or the logits of an output."""
+        outputs = [self._node(name) for name in self.outputs]
+        given = [each for each in self.layers if self._node(each.name) in outputs]
+        logits = [self._node(self.logits(each).name) for each in given]
+        return len(layer.shape) == CLASSES_RANK and self._node(layer.name) in (*outputs, *logits)
 
     def code_layer(self) -> Layer:
         """The last layer before the classifier: what the last weighted operator reads."""
-        output = self._translation.values[self.outputs[0]].node
-        for node in _upstream(output):
+        for node in _upstream(self._node(self.outputs[0])):
             if self._is_weighted(node):
                 return next(self._sources(node), self.layers[-1])
         return self.layers[-1]
 
     def _sources(self, node: fx.Node) -> Iterator[Layer]:
         """Layers upstream of ``node`` along its first inputs, nearest first."""
-        by_node = {self._translation.values[layer.name].node: layer for layer in self.layers}
+        by_node = {self._node(layer.name): layer for layer in self.layers}
         return (by_node[source] for source in _upstream(node, itself=False) if source in by_node)
+
+    def _is_softmax(self, node: fx.Node) -> bool:
+        """Whether ``node`` computes a softmax, by any of its names: some are of whole modules."""
+        values = self._translation.values.values()
+        return "softmax" in {value.kind.lower() for value in values if value.node is node}
 
     def _is_weighted(self, node: fx.Node) -> bool:
         """Whether ``node`` has a matrix of weights among its inputs."""
@@ -99,6 +127,9 @@ class Network:
             source.op == "get_attr" and self._weights(source).dim() > 1
             for source in node.all_input_nodes
         )
+
+    def _node(self, name: str) -> fx.Node:
+        return self._translation.values[name].node
 
     def _weights(self, node: fx.Node) -> Tensor:
         return self._module.get_buffer(cast("str", node.target))
@@ -112,9 +143,10 @@ def _channels_last(module: fx.GraphModule) -> fx.GraphModule:
     return module
 
 
-def _layers(values: Mapping[str, Value]) -> Iterator[Layer]:
-    for name, value in values.items():
-        axis = CHANNEL_AXIS.get(len(value.shape))
+def _layers(translation: Translation) -> Iterator[Layer]:
+    axes = channel_axes(translation.module.graph)
+    for name, value in translation.values.items():
+        axis = axes.get(value.node)
         if axis is not None and value.shape[0] == -1 and value.shape[axis] > 0:
             yield Layer(name, value.kind, value.shape, axis)
 

@@ -79,18 +79,26 @@ def _providers() -> list[str | tuple[str, dict[str, str]]]:
 
 
 def _run(session: onnxruntime.InferenceSession, images: Tensor, names: list[str]) -> list[Tensor]:
-    """The outputs for all images, in as many runs as a fixed batch size makes necessary."""
+    """The outputs for all images, in as many runs as a fixed batch size makes necessary.
+
+    Images are repeated to fill the last one.
+    """
     image = session.get_inputs()[0]
     if image.type not in TYPES:
         raise ModelUnreadableError(problem=f"its input is a {image.type}, not an image")
-    fixed = image.shape[0] if image.shape and isinstance(image.shape[0], int) else len(images)
-    batches = [batch.numpy().astype(TYPES[image.type]) for batch in images.cpu().split(fixed)]
+    declared = [size for size in image.shape[:1] if isinstance(size, int) and size > 0]
+    fixed = declared[0] if declared else len(images)
+    whole = images[torch.arange(-(-len(images) // fixed) * fixed) % len(images)]
+    batches = [batch.numpy().astype(TYPES[image.type]) for batch in whole.cpu().split(fixed)]
     try:
         results = [session.run(names, {image.name: batch}) for batch in batches]
     except REFUSALS as error:
         raise InputMismatchError(tuple(images.shape), _line(error)) from error
     by_output = zip(*results, strict=True)
-    return [torch.cat([torch.as_tensor(part) for part in parts]) for parts in by_output]
+    return [
+        torch.cat([torch.atleast_1d(torch.as_tensor(part)) for part in parts])[: len(images)]
+        for parts in by_output
+    ]
 
 
 def _compared(name: str, given: Tensor, expected: Tensor, provider: str) -> Parity:

@@ -21,8 +21,16 @@ FORBIDDEN_CODE: Final[Mapping[bytes, str]] = {
     b"__torch__.torch.classes": "an object of a C++ class, as in quantized models",
 }
 
+CHECKPOINT: Final = (
+    "it is a checkpoint, weights without the graph; "
+    "load it into its model and save torch.jit.trace(model.eval(), images)"
+)
+"""What is wrong with a file of ``torch.save``, and what to do."""
+
 LARGEST_CODE: Final = 2**26
 """Bytes of all code of an archive when unpacked; that of large models is some megabytes."""
+
+OUTSIDE: Final = "data in another file (save model and weights as one)"
 
 DAMAGES: Final = (
     BadZipFile,
@@ -48,7 +56,8 @@ def check_torchscript(path: Path) -> None:
         with ZipFile(path) as archive:
             _check_archive(archive, path.stat().st_size)
     except DAMAGES as error:
-        raise ModelUnreadableError(f"it is no whole TorchScript archive: {error}") from error
+        problem = f"it is no whole TorchScript archive ({error}): save or send it again"
+        raise ModelUnreadableError(problem) from error
 
 
 def _check_archive(archive: ZipFile, size: int) -> None:
@@ -74,11 +83,8 @@ def _check_kind(names: set[str]) -> None:
     if has_code and {"data.pkl", "constants.pkl"} <= names:
         return
     if "data.pkl" in names:
-        raise ModelUnreadableError(
-            "it is a checkpoint, weights without the graph; "
-            "load it into its model and save torch.jit.trace(model.eval(), images)"
-        )
-    raise ModelUnreadableError("the archive holds no TorchScript code")
+        raise ModelUnreadableError(CHECKPOINT)
+    raise ModelUnreadableError("the archive holds no TorchScript code: write it by torch.jit.save")
 
 
 def _check_packing(entries: Iterable[ZipInfo], size: int) -> None:
@@ -113,7 +119,7 @@ def check_onnx(model: ModelProto) -> None:
     )
     for tensor in tensors:
         if tensor.data_location == TensorProto.EXTERNAL or tensor.external_data:
-            raise ModelForbiddenError("data in another file", f"tensor {tensor.name!r}")
+            raise ModelForbiddenError(OUTSIDE, f"tensor {tensor.name!r}")
 
 
 def _tensors_of_graph(graph: GraphProto) -> Iterator[TensorProto]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 from typing import final
 
 from grpc.aio import ServicerContext
@@ -33,7 +35,7 @@ class InspectionServicer(pb_grpc.InspectionServiceServicer):
         context: ServicerContext[pb.DescribeModelRequest, pb.DescribeModelResponse],
     ) -> pb.DescribeModelResponse:
         async with reporting(context):
-            job = wire.describe_model_from(request, self._keep)
+            job = await asyncio.to_thread(wire.describe_model_from, request, self._keep)
             async with self._engine.run(job) as events:
                 return answers.description_message(await _description(events))
 
@@ -44,8 +46,10 @@ class InspectionServicer(pb_grpc.InspectionServiceServicer):
         context: ServicerContext[pb.DiscoverFacetsRequest, pb.DiscoverFacetsResponse],
     ) -> AsyncIterator[pb.DiscoverFacetsResponse]:
         async with reporting(context):
-            async for event in self._events(wire.discover_facets_from(request, self._keep)):
-                yield pb.DiscoverFacetsResponse(event=event)
+            job = await asyncio.to_thread(wire.discover_facets_from, request, self._keep)
+            async with aclosing(self._events(job)) as events:
+                async for event in events:
+                    yield pb.DiscoverFacetsResponse(event=event)
 
     @override
     async def MaximizeActivation(
@@ -54,8 +58,10 @@ class InspectionServicer(pb_grpc.InspectionServiceServicer):
         context: ServicerContext[pb.MaximizeActivationRequest, pb.MaximizeActivationResponse],
     ) -> AsyncIterator[pb.MaximizeActivationResponse]:
         async with reporting(context):
-            async for event in self._events(wire.maximize_activation_from(request, self._keep)):
-                yield pb.MaximizeActivationResponse(event=event)
+            job = await asyncio.to_thread(wire.maximize_activation_from, request, self._keep)
+            async with aclosing(self._events(job)) as events:
+                async for event in events:
+                    yield pb.MaximizeActivationResponse(event=event)
 
     @override
     async def InspectUnits(
@@ -64,10 +70,12 @@ class InspectionServicer(pb_grpc.InspectionServiceServicer):
         context: ServicerContext[pb.InspectUnitsRequest, pb.InspectUnitsResponse],
     ) -> AsyncIterator[pb.InspectUnitsResponse]:
         async with reporting(context):
-            async for event in self._events(wire.inspect_units_from(request, self._keep)):
-                yield pb.InspectUnitsResponse(event=event)
+            job = await asyncio.to_thread(wire.inspect_units_from, request, self._keep)
+            async with aclosing(self._events(job)) as events:
+                async for event in events:
+                    yield pb.InspectUnitsResponse(event=event)
 
-    async def _events(self, job: Job) -> AsyncIterator[pb.Event]:
+    async def _events(self, job: Job) -> AsyncGenerator[pb.Event]:
         sequence = 0
         async with self._engine.run(job) as events:
             async for event in events:

@@ -22,10 +22,10 @@ log = logging.getLogger(__name__)
 DOMAIN: Final = "facetscope"
 
 LONGEST_MESSAGE: Final = 1000
-"""Characters of a message, at most: trailing metadata beyond 8 KiB destroys the status."""
+"""Bytes of a message, at most: trailing metadata beyond 8 KiB destroys the status."""
 
 LONGEST_VALUE: Final = 256
-"""Characters of a metadata value, at most, for the same reason."""
+"""Bytes of a metadata value, at most, for the same reason."""
 
 LISTED_VIOLATIONS: Final = 16
 """Missing artifacts that one status names, at most, for the same reason."""
@@ -43,6 +43,7 @@ CODE_OF: Final[Mapping[type[errors.InspectionError], int]] = {
     errors.ModelError: code_pb2.INVALID_ARGUMENT,
     errors.ArtifactMissingError: code_pb2.FAILED_PRECONDITION,
     errors.ArtifactNotFoundError: code_pb2.NOT_FOUND,
+    errors.StoreFullError: code_pb2.RESOURCE_EXHAUSTED,
     errors.ArtifactTooLargeError: code_pb2.RESOURCE_EXHAUSTED,
     errors.ArtifactError: code_pb2.INVALID_ARGUMENT,
     errors.NotServedError: code_pb2.UNIMPLEMENTED,
@@ -56,7 +57,8 @@ def status_of(error: errors.InspectionError) -> status_pb2.Status:
     """The status that tells a client about ``error``: code, message and details."""
     code = next(CODE_OF[kind] for kind in type(error).__mro__ if kind in CODE_OF)
     details = [_packed(detail) for detail in _details(error)]
-    return status_pb2.Status(code=code, message=str(error)[:LONGEST_MESSAGE], details=details)
+    message = _cut(str(error), LONGEST_MESSAGE)
+    return status_pb2.Status(code=code, message=message, details=details)
 
 
 @asynccontextmanager
@@ -82,7 +84,7 @@ async def reporting(context: ServicerContext[Any, Any]) -> AsyncGenerator[None]:
 
 
 def _details(error: errors.InspectionError) -> Iterator[Message]:
-    metadata = {name: value[:LONGEST_VALUE] for name, value in error.metadata.items()}
+    metadata = {name: _cut(value, LONGEST_VALUE) for name, value in error.metadata.items()}
     yield error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=metadata)
     if isinstance(error, errors.ArtifactMissingError):
         yield error_details_pb2.PreconditionFailure(
@@ -95,6 +97,11 @@ def _details(error: errors.InspectionError) -> Iterator[Message]:
         delay = Duration()
         delay.FromNanoseconds(round(error.retry_after_s * 1e9))
         yield error_details_pb2.RetryInfo(retry_delay=delay)
+
+
+def _cut(text: str, longest: int) -> str:
+    """The beginning of ``text`` that takes at most ``longest`` bytes."""
+    return text.encode(errors="replace")[:longest].decode(errors="ignore")
 
 
 def _packed(detail: Message) -> AnyMessage:

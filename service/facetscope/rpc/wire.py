@@ -34,7 +34,11 @@ Keep = Callable[[bytes], str]
 
 E = TypeVar("E", bound=Enum)
 
-LARGEST_PREVIEW_INTERVAL: Final = 10_000
+PRESETS: Final = {
+    synthesis_pb2.SCHEDULE_PRESET_UNSPECIFIED: MEAN_IMAGE,
+    synthesis_pb2.SCHEDULE_PRESET_MEAN_IMAGE: MEAN_IMAGE,
+    synthesis_pb2.SCHEDULE_PRESET_CENTER_BIASED: CENTER_BIASED,
+}
 
 
 class _Enum(Protocol):
@@ -71,7 +75,7 @@ def maximize_activation_from(
         unit=_unit(request.unit),
         synthesis=_synthesis(request.synthesis, Start.GIVEN if request.starts else Start.NOISE),
         starts=_inline_images(request.starts),
-        count=request.count or 1,
+        count=1 if request.starts else request.count or 1,
     )
 
 
@@ -182,12 +186,9 @@ def _synthesis(message: synthesis_pb2.Synthesis, start: Start) -> Synthesis:
 def _schedule(message: synthesis_pb2.Schedule) -> Schedule:
     if message.phases and message.preset:
         raise InvalidFieldError("synthesis.schedule", "give a preset or phases, not both")
-    if message.phases:
-        phases = tuple(_phase(phase) for phase in message.phases)
-    elif message.preset == synthesis_pb2.SCHEDULE_PRESET_CENTER_BIASED:
-        phases = CENTER_BIASED.phases
-    else:
-        phases = MEAN_IMAGE.phases
+    if message.preset not in PRESETS:
+        raise InvalidFieldError("synthesis.schedule.preset", f"{message.preset} is unknown")
+    phases = tuple(map(_phase, message.phases)) or PRESETS[message.preset].phases
     return Schedule(phases, authors_ramps=message.authors_ramps)
 
 

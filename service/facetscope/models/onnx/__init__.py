@@ -12,7 +12,7 @@ from facetscope.models.onnx import (  # noqa: F401 (a family registers its opera
     resizing,
     shapes,
 )
-from facetscope.models.onnx.files import image_input, input_shape, load, metadata
+from facetscope.models.onnx.files import image_input, input_shape, load
 from facetscope.models.onnx.translator import translate
 
-__all__ = ["image_input", "input_shape", "load", "metadata", "translate"]
+__all__ = ["image_input", "input_shape", "load", "translate"]

@@ -5,7 +5,7 @@ from typing import Final
 
 import torch
 
-from facetscope.models.onnx.folding import BATCHES
+from facetscope.models.graph import BATCHES
 from facetscope.models.onnx.operands import Operand, constant
 
 Inputs = list[Operand | None]
@@ -26,7 +26,7 @@ def free_batch_axis(inputs: Inputs, declared: int | None) -> Inputs:
     data, shape = (*inputs, None, None)[:2]
     if declared is None or data is None or shape is None or shape.depends_on_image:
         return inputs
-    if data.shape[:1] != (-1,) or shape.at[0].tolist()[:1] != [declared]:
+    if not any(length < 0 for length in data.shape[:1]) or shape.at[0].tolist()[:1] != [declared]:
         return inputs
     rest = shape.at[0][1:]
     first, second = (torch.cat([torch.tensor([size]), rest]) for size in BATCHES)

@@ -32,6 +32,7 @@ class Emitter:
         if operand.node is None:
             varies = operand.depends_on_image or operand.depends_on_batch
             operand.node = self._computed(operand) if varies else self._buffer(operand.at[0])
+            operand.node.meta["shape"] = operand.shape
         return operand.node
 
     def module(self, outputs: Sequence[fx.Node]) -> fx.GraphModule:

@@ -1,6 +1,5 @@
 """ONNX files, and what they declare about themselves."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,8 @@ from facetscope.domain.errors import ModelUnreadableError
 
 OLDEST_OPSET = 7
 """Broadcasting and inference-only normalization begin here; before, the same names mean less."""
+
+ADVICE = "send all that torch.onnx.export or torch.jit.save wrote"
 
 DEFAULT_DOMAIN = frozenset({"", "ai.onnx"})
 """Both spellings of the domain of ONNX's own operators."""
@@ -29,9 +30,11 @@ def load(path: Path) -> ModelProto:
     try:
         model.ParseFromString(stored)
     except Exception as error:
-        raise ModelUnreadableError(problem=f"it is not ONNX, or is damaged: {error}") from error
-    if not model.HasField("graph") or not model.graph.node:
-        raise ModelUnreadableError(problem="it is not ONNX, or has no graph with nodes")
+        raise ModelUnreadableError(problem=f"it is not ONNX, or is damaged: {ADVICE}") from error
+    if not model.HasField("graph") or not model.graph.node or not model.graph.output:
+        raise ModelUnreadableError(
+            problem=f"it is not ONNX, or has no graph with nodes and outputs: {ADVICE}"
+        )
     if not _is_text(model):
         raise ModelUnreadableError(problem="it is damaged: a name in it is not UTF-8")
     return model
@@ -88,11 +91,3 @@ def opset_of(model: ModelProto) -> int:
             problem=f"it must use an ONNX operator set of {OLDEST_OPSET} to {newest}, not {found}"
         )
     return versions[0]
-
-
-def metadata(model: ModelProto) -> Mapping[str, str]:
-    """What the file says of its origin: producer, operator sets, and the exporter's own entries."""
-    opsets = {f"opset {used.domain or 'ai.onnx'}": str(used.version) for used in model.opset_import}
-    producer = f"{model.producer_name} {model.producer_version}".strip()
-    entries = {entry.key: entry.value for entry in model.metadata_props}
-    return {**({"producer": producer} if producer else {}), **opsets, **entries}

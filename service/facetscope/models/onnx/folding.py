@@ -12,11 +12,9 @@ from typing import Any, Final
 import torch
 from torch import Tensor, fx
 
+from facetscope.models.graph import BATCHES
 from facetscope.models.onnx.operands import Call, Operand, each
 from facetscope.models.onnx.registry import Operator, UnsupportedValueError
-
-BATCHES: Final = (5, 7)
-"""The two batch sizes: not 1, which broadcasts, and not what the sizes of layers divide by."""
 
 LARGEST: Final = 2**28
 """How many elements a folded tensor may have."""

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, fx
 from torch.fx.node import map_aggregate
 
+from facetscope.models.graph import common_shape
 from facetscope.models.onnx.registry import Operator, UnsupportedValueError
 
 
@@ -17,7 +18,7 @@ class Operand:
     """One tensor of the file, seen at two batch sizes.
 
     Attributes:
-        at: Its value at each of ``folding.BATCHES``, on device ``meta`` if it depends on the
+        at: Its value at each of ``graph.BATCHES``, on device ``meta`` if it depends on the
             pixels.
         call: What computes it; None for the image and for what the file stores.
         index: Which of the results of ``call`` it is; None if there is just one.
@@ -42,7 +43,7 @@ class Operand:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Its shape, with -1 where it varies with the batch.
+        """Its shape, as ``graph.shape_of`` gives it.
 
         Raises:
             UnsupportedValueError: The number of axes varies.
@@ -50,7 +51,7 @@ class Operand:
         first, second = (value.shape for value in self.at)
         if len(first) != len(second):
             raise UnsupportedValueError("the number of axes varies with the batch size")
-        return tuple(a if a == b else -1 for a, b in zip(first, second, strict=True))
+        return common_shape(first, second)
 
 
 Reading = Callable[[Operand], Any]

@@ -10,6 +10,9 @@ from torch import Tensor
 from facetscope.models.onnx.registry import UnsupportedValueError, operator
 from facetscope.models.onnx.windows import padded
 
+Number = int | float
+"""An element, of which the type is the result's."""
+
 
 @operator("Reshape", lists=("shape",))
 def reshape(x: Tensor, shape: Sequence[int], *, allowzero: int = 0) -> Tensor:
@@ -141,7 +144,7 @@ def constant_of_shape(shape: Sequence[int], *, value: Tensor) -> Tensor:
 
 
 @operator("Range", scalars=("start", "limit", "delta"))
-def number_range(start: float, limit: float, delta: float) -> Tensor:
+def number_range(start: Number, limit: Number, delta: Number) -> Tensor:
     """ONNX Range-11."""
     return torch.arange(start, limit, delta)
 

@@ -121,10 +121,11 @@ class _Walk:
         self._declared = files.input_shape(model)
         self._values: dict[str, Value] = {}
         self._producers: list[tuple[str, NodeProto]] = []
-        self._input_name = files.image_input(model).name
-        self._emitter = Emitter(self._input_name)
+        name = files.image_input(model).name
+        self._emitter = Emitter(name)
         image = Operand(folding.outlines_of(example), node=self._emitter.image)
-        self.scope.add(self._input_name, image)
+        self._emitter.image.meta["shape"] = image.shape
+        self.scope.add(name, image)
 
     def translation(self) -> Translation:
         """What the nodes so far come to."""
@@ -132,17 +133,17 @@ class _Walk:
         module = self._emitter.module([self._output(name) for name in outputs])
         known_as = aliases(self._producers)
         values = {
-            name: Value(value.node, value.kind, value.shape, known_as.get(name, ()))
+            name: Value(value.node, value.kind, known_as.get(name, ()))
             for name, value in self._values.items()
         }
-        return Translation(module.to(self._example.device), values, outputs, self._input_name)
+        return Translation(module.to(self._example.device), values, outputs)
 
     def _output(self, name: str) -> torch.fx.Node:
         """The node of an output, which is addressable even where no pixel changes it."""
         with self._blaming(name, "output", ()):
             operand = self._given(self.scope.operand(name))
             node = self._emitter.node(operand)
-            self._values.setdefault(name, Value(node, "Constant", operand.shape))
+            self._values.setdefault(name, Value(node, "Constant"))
         return node
 
     def follow(self, graph: GraphProto, scope: _Scope) -> None:
@@ -161,8 +162,7 @@ class _Walk:
         changing = {name: known for name, known in results.items() if known.depends_on_image}
         self._producers.extend((name, node) for name in list(changing)[:1])
         for name, result in changing.items():
-            emitted = self._emitter.node(result)
-            self._values[name] = Value(emitted, node.op_type, result.shape)
+            self._values[name] = Value(self._emitter.node(result), node.op_type)
 
     def _visit(self, node: NodeProto, scope: _Scope) -> Mapping[str, Operand]:
         """Compute one node: its results by name."""

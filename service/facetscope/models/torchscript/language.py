@@ -24,6 +24,8 @@ LARGEST_INT: Final = 2**63
 LONGEST: Final = 2**16
 """Elements of a list or characters of a string: no honest model comes near."""
 
+Number = int | float
+
 
 def computes(kind: str, inputs: list[Any]) -> bool:
     """Whether ``kind`` is of this language for these inputs: some are tensor operators too."""
@@ -97,7 +99,7 @@ def _bounded(value: Any) -> Any:
     return value
 
 
-def _reversed_sub(subtrahend: float, minuend: float) -> float:
+def _reversed_sub(subtrahend: Number, minuend: Number) -> Number:
     return minuend - subtrahend
 
 

@@ -3,7 +3,7 @@
 from collections import Counter
 from typing import final
 
-from torch import Tensor, fx
+from torch import fx
 
 from facetscope.models.graph import Value
 
@@ -32,21 +32,19 @@ class Names:
         prefix = f"{path}/" if path or operator in self._children else ""
         return self._numbered(prefix + operator)
 
-    def add_operator(self, name: str, kind: str, node: fx.Node, probes: tuple[Tensor, ...]) -> None:
+    def add_operator(self, name: str, kind: str, node: fx.Node) -> None:
         """Give a name of ``operator`` to what ``node`` computes."""
         self._operators[node] = name
-        self._add(name, kind, node, probes)
+        self.values[name] = Value(node, kind)
 
-    def add_module(
-        self, path: str, kind: str, outputs: list[tuple[fx.Node, tuple[Tensor, ...]]]
-    ) -> None:
+    def add_module(self, path: str, kind: str, outputs: list[fx.Node]) -> None:
         """Give a module's path to its outputs, in place of the names of its own operators."""
         name = self._numbered(path)
-        for index, (node, probes) in enumerate(outputs):
+        for index, node in enumerate(outputs):
             inner = self._operators.get(node, "")
             if inner.startswith((f"{path}/", f"{path}.")):
                 del self.values[self._operators.pop(node)]
-            self._add(name if len(outputs) == 1 else f"{name}:{index}", kind, node, probes)
+            self.values[name if len(outputs) == 1 else f"{name}:{index}"] = Value(node, kind)
 
     def of(self, node: fx.Node) -> str | None:
         """The innermost name of what ``node`` computes."""
@@ -56,12 +54,3 @@ class Names:
         uses = self._uses[name]
         self._uses[name] += 1
         return f"{name}#{uses}" if uses else name
-
-    def _add(self, name: str, kind: str, node: fx.Node, probes: tuple[Tensor, ...]) -> None:
-        self.values[name] = Value(node, kind, _shape(probes))
-
-
-def _shape(probes: tuple[Tensor, ...]) -> tuple[int, ...]:
-    """Sizes, with -1 where the probes differ."""
-    sizes = zip(*(probe.shape for probe in probes), strict=True)
-    return tuple(size if {size} == set(others) else -1 for size, *others in sizes)

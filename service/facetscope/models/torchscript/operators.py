@@ -10,10 +10,10 @@ from torch import Tensor
 from torch._C import parse_schema
 from torch.nn import functional
 
+from facetscope.models.graph import BATCHES
 from facetscope.models.torchscript.calls import Call, apply
 from facetscope.models.torchscript.tape import Tape
 from facetscope.models.torchscript.tracing import (
-    BATCHES,
     EXPORT_HINT,
     TracedTensor,
     UntranslatableError,

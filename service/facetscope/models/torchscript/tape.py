@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, fx
 from torch.utils._pytree import tree_map
 
+from facetscope.models.graph import BATCHES, common_shape
 from facetscope.models.torchscript.naming import Names
 from facetscope.models.torchscript.tracing import (
-    BATCHES,
     TracedNumber,
     TracedTensor,
     UntranslatableError,
@@ -103,7 +103,8 @@ class Tape:
     def _result(self, node: fx.Node, probes: tuple[Any, ...], *, name: str, kind: str) -> Any:
         match probes[0]:
             case Tensor() as first:
-                self.names.add_operator(name, kind, node, probes)
+                node.meta["shape"] = common_shape(*(probe.shape for probe in probes))
+                self.names.add_operator(name, kind, node)
                 return TracedTensor(node, probes, version(first))
             case list() | tuple():
                 return [

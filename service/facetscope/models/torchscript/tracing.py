@@ -12,8 +12,7 @@ import torch
 from torch import Tensor, fx
 from torch.utils._pytree import tree_leaves, tree_map
 
-BATCHES: Final = (5, 7)
-"""Primes, so that no size of an ordinary model is one of them by accident."""
+from facetscope.models.graph import BATCHES
 
 EXPORT_HINT: Final = "trace the model with a batch of another size, or script it"
 

@@ -10,12 +10,11 @@ from torch._C import Argument, CompilationUnit, ModuleDict, ScriptModule, import
 from torch.utils._pytree import tree_leaves
 
 from facetscope.domain.errors import ModelUnreadableError, OperatorUnsupportedError
-from facetscope.models.graph import Translation
+from facetscope.models.graph import BATCHES, Translation
 from facetscope.models.torchscript.evaluator import Evaluator, Submodule
 from facetscope.models.torchscript.naming import Names
 from facetscope.models.torchscript.tape import Tape
 from facetscope.models.torchscript.tracing import (
-    BATCHES,
     EXPORT_HINT,
     TracedTensor,
     UntranslatableError,
@@ -35,7 +34,7 @@ def translate(path: Path, example: Tensor) -> Translation:
     """
     functions = CompilationUnit()
     root = Submodule(_loaded(path, functions), "")
-    image, others = _parameters(root)
+    others = _optional_parameters(root)
     tape = Tape(example, Names(_children(root)))
     evaluator = Evaluator(functions, tape, tuple(example.shape))
     defaults = [other.default_value for other in others]
@@ -48,7 +47,7 @@ def translate(path: Path, example: Tensor) -> Translation:
         raise OperatorUnsupportedError("forward", "prim::Return", str(error)) from error
     alive = set(module.graph.nodes)
     values = {name: value for name, value in tape.names.values.items() if value.node in alive}
-    return Translation(module, values, names, image.name)
+    return Translation(module, values, names)
 
 
 def _loaded(path: Path, functions: CompilationUnit) -> ScriptModule:
@@ -65,17 +64,17 @@ def _children(root: Submodule) -> frozenset[str]:
     return frozenset(name for name, _ in ModuleDict(root.module).items())
 
 
-def _parameters(root: Submodule) -> tuple[Argument, list[Argument]]:
-    """What ``forward`` takes: the image, and what can be left out."""
+def _optional_parameters(root: Submodule) -> list[Argument]:
+    """What ``forward`` takes beside the image, and can be left out."""
     try:
-        _, image, *others = root.schema("forward").arguments
+        _, _image, *others = root.schema("forward").arguments
     except (AttributeError, RuntimeError, ValueError) as error:
         raise OperatorUnsupportedError("forward", "forward", "it takes no image") from error
     for other in others:
         if not other.has_default_value():
             problem = f"it takes another input, {other.name!r}, beside the image"
             raise OperatorUnsupportedError("forward", "forward", problem)
-    return image, others
+    return others
 
 
 def _outputs(results: Sequence[Any]) -> list[TracedTensor]:

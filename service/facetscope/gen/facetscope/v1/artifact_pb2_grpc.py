@@ -31,7 +31,8 @@ class ArtifactServiceStub(object):
     An artifact never changes, so clients upload it once and name it by digest from then on. A digest
     is written as 64 lower-case hexadecimal digits.
 
-    Every error carries `google.rpc.ErrorInfo` with domain `facetscope` and the reason given below.
+    Every error carries `google.rpc.ErrorInfo` with domain `facetscope` and the reason given below. All
+    rpcs may end with `INTERNAL`: a bug, whose incident id the server's log explains.
     """
 
     def __init__(self, channel):
@@ -68,7 +69,8 @@ class ArtifactServiceServicer(object):
     An artifact never changes, so clients upload it once and name it by digest from then on. A digest
     is written as 64 lower-case hexadecimal digits.
 
-    Every error carries `google.rpc.ErrorInfo` with domain `facetscope` and the reason given below.
+    Every error carries `google.rpc.ErrorInfo` with domain `facetscope` and the reason given below. All
+    rpcs may end with `INTERNAL`: a bug, whose incident id the server's log explains.
     """
 
     def FindMissing(self, request, context):
@@ -95,6 +97,7 @@ class ArtifactServiceServicer(object):
         - `INVALID_ARGUMENT`, reason `OFFSET_MISMATCH`: a chunk begins at the wrong byte.
         - `INVALID_ARGUMENT`, reason `DIGEST_MISMATCH`: the bytes have another digest; send them again.
         - `RESOURCE_EXHAUSTED`, reason `ARTIFACT_TOO_LARGE`: the metadata gives the limit in bytes.
+        - `RESOURCE_EXHAUSTED`, reason `STORE_FULL`: the operator of the server has to make room.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -161,7 +164,8 @@ class ArtifactService(object):
     An artifact never changes, so clients upload it once and name it by digest from then on. A digest
     is written as 64 lower-case hexadecimal digits.
 
-    Every error carries `google.rpc.ErrorInfo` with domain `facetscope` and the reason given below.
+    Every error carries `google.rpc.ErrorInfo` with domain `facetscope` and the reason given below. All
+    rpcs may end with `INTERNAL`: a bug, whose incident id the server's log explains.
     """
 
     @staticmethod

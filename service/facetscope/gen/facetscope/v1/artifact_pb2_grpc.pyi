@@ -95,7 +95,8 @@ class ArtifactServiceStub(typing.Generic[_ArtifactServiceFindMissingType, _Artif
     An artifact never changes, so clients upload it once and name it by digest from then on. A digest
     is written as 64 lower-case hexadecimal digits.
 
-    Every error carries `google.rpc.ErrorInfo` with domain `facetscope` and the reason given below.
+    Every error carries `google.rpc.ErrorInfo` with domain `facetscope` and the reason given below. All
+    rpcs may end with `INTERNAL`: a bug, whose incident id the server's log explains.
     """
 
     @typing.overload
@@ -159,6 +160,7 @@ class ArtifactServiceStub(typing.Generic[_ArtifactServiceFindMissingType, _Artif
     - `INVALID_ARGUMENT`, reason `OFFSET_MISMATCH`: a chunk begins at the wrong byte.
     - `INVALID_ARGUMENT`, reason `DIGEST_MISMATCH`: the bytes have another digest; send them again.
     - `RESOURCE_EXHAUSTED`, reason `ARTIFACT_TOO_LARGE`: the metadata gives the limit in bytes.
+    - `RESOURCE_EXHAUSTED`, reason `STORE_FULL`: the operator of the server has to make room.
     """
 
     QueryWrite: _ArtifactServiceQueryWriteType
@@ -204,7 +206,8 @@ class ArtifactServiceServicer(metaclass=abc.ABCMeta):
     An artifact never changes, so clients upload it once and name it by digest from then on. A digest
     is written as 64 lower-case hexadecimal digits.
 
-    Every error carries `google.rpc.ErrorInfo` with domain `facetscope` and the reason given below.
+    Every error carries `google.rpc.ErrorInfo` with domain `facetscope` and the reason given below. All
+    rpcs may end with `INTERNAL`: a bug, whose incident id the server's log explains.
     """
 
     @abc.abstractmethod
@@ -238,6 +241,7 @@ class ArtifactServiceServicer(metaclass=abc.ABCMeta):
         - `INVALID_ARGUMENT`, reason `OFFSET_MISMATCH`: a chunk begins at the wrong byte.
         - `INVALID_ARGUMENT`, reason `DIGEST_MISMATCH`: the bytes have another digest; send them again.
         - `RESOURCE_EXHAUSTED`, reason `ARTIFACT_TOO_LARGE`: the metadata gives the limit in bytes.
+        - `RESOURCE_EXHAUSTED`, reason `STORE_FULL`: the operator of the server has to make room.
         """
 
     @abc.abstractmethod

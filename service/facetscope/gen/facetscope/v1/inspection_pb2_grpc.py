@@ -38,10 +38,12 @@ class InspectionServiceStub(object):
     - `INVALID_ARGUMENT`, reason `INVALID_FIELD`: a field is missing or out of its range; the metadata
     names it.
     - `FAILED_PRECONDITION`, reason `ARTIFACT_MISSING`: artifacts must be uploaded first. Carries one
-    `google.rpc.PreconditionFailure` violation of type `MISSING` for each, with its digest as subject.
+    `google.rpc.PreconditionFailure` violation of type `MISSING` for each of the first 16, with its
+    digest as subject.
     - `INVALID_ARGUMENT`, reason `MODEL_UNREADABLE`: the bytes are not a model, or are damaged.
     - `INVALID_ARGUMENT`, reason `MODEL_FORBIDDEN`: the file holds something that models may not hold.
     - `INVALID_ARGUMENT`, reason `INPUT_MISMATCH`: the model does not take images of this shape.
+    - `UNIMPLEMENTED`, reason `NOT_SERVED`: the contract has it, and this server does not do it yet.
     - `UNIMPLEMENTED`, reason `OPERATOR_UNSUPPORTED`: a node of the model has no translation; the
     metadata names node and operator.
     - `RESOURCE_EXHAUSTED`, reason `OUT_OF_MEMORY`: the job does not fit the device.
@@ -91,10 +93,12 @@ class InspectionServiceServicer(object):
     - `INVALID_ARGUMENT`, reason `INVALID_FIELD`: a field is missing or out of its range; the metadata
     names it.
     - `FAILED_PRECONDITION`, reason `ARTIFACT_MISSING`: artifacts must be uploaded first. Carries one
-    `google.rpc.PreconditionFailure` violation of type `MISSING` for each, with its digest as subject.
+    `google.rpc.PreconditionFailure` violation of type `MISSING` for each of the first 16, with its
+    digest as subject.
     - `INVALID_ARGUMENT`, reason `MODEL_UNREADABLE`: the bytes are not a model, or are damaged.
     - `INVALID_ARGUMENT`, reason `MODEL_FORBIDDEN`: the file holds something that models may not hold.
     - `INVALID_ARGUMENT`, reason `INPUT_MISMATCH`: the model does not take images of this shape.
+    - `UNIMPLEMENTED`, reason `NOT_SERVED`: the contract has it, and this server does not do it yet.
     - `UNIMPLEMENTED`, reason `OPERATOR_UNSUPPORTED`: a node of the model has no translation; the
     metadata names node and operator.
     - `RESOURCE_EXHAUSTED`, reason `OUT_OF_MEMORY`: the job does not fit the device.
@@ -203,10 +207,12 @@ class InspectionService(object):
     - `INVALID_ARGUMENT`, reason `INVALID_FIELD`: a field is missing or out of its range; the metadata
     names it.
     - `FAILED_PRECONDITION`, reason `ARTIFACT_MISSING`: artifacts must be uploaded first. Carries one
-    `google.rpc.PreconditionFailure` violation of type `MISSING` for each, with its digest as subject.
+    `google.rpc.PreconditionFailure` violation of type `MISSING` for each of the first 16, with its
+    digest as subject.
     - `INVALID_ARGUMENT`, reason `MODEL_UNREADABLE`: the bytes are not a model, or are damaged.
     - `INVALID_ARGUMENT`, reason `MODEL_FORBIDDEN`: the file holds something that models may not hold.
     - `INVALID_ARGUMENT`, reason `INPUT_MISMATCH`: the model does not take images of this shape.
+    - `UNIMPLEMENTED`, reason `NOT_SERVED`: the contract has it, and this server does not do it yet.
     - `UNIMPLEMENTED`, reason `OPERATOR_UNSUPPORTED`: a node of the model has no translation; the
     metadata names node and operator.
     - `RESOURCE_EXHAUSTED`, reason `OUT_OF_MEMORY`: the job does not fit the device.

@@ -202,18 +202,18 @@ class Input(google.protobuf.message.Message):
     fit: Global___Fit.ValueType
     """How a picture of another size is fitted. If unspecified, CENTER_CROP."""
     crop_fraction: builtins.float
-    """Part of the picture's short side that CENTER_CROP keeps, in (0, 1]. If unset, 0.875."""
+    """Part of the picture's short side that CENTER_CROP keeps, in [0.01, 1]. If unset, 0.875."""
     interpolation: Global___Interpolation.ValueType
     """How pixels are interpolated, always with antialiasing. If unspecified, BILINEAR."""
     @property
     def mean(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.float]:
-        """Subtracted, one number for each channel or one for all. If empty: torchvision's ImageNet mean
+        """Subtracted, one number for each channel, in color_order, or one for all. If empty: torchvision's ImageNet mean
         where channels is 3 and neither low, high nor std is set, and 0 otherwise.
         """
 
     @property
     def std(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.float]:
-        """Divided by, one number for each channel or one for all, none of them 0. If empty: torchvision's
+        """Divided by, one number for each channel, in color_order, or one for all, none of them 0. If empty: torchvision's
         ImageNet std where channels is 3 and neither low, high nor mean is set, and 1 otherwise.
         """
 

@@ -33,9 +33,9 @@ class _WorkPhaseEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._Enum
     WORK_PHASE_QUEUED: _WorkPhase.ValueType  # 1
     """Waiting for a worker. Counts nothing."""
     WORK_PHASE_LOADING_MODEL: _WorkPhase.ValueType  # 2
-    """Starting a worker and translating the model. Counts nothing."""
+    """Translating the model. Counts nothing."""
     WORK_PHASE_ENCODING_IMAGES: _WorkPhase.ValueType  # 3
-    """Decoding images and computing their codes. Counts images."""
+    """Decoding images and computing their codes. Counts the images that could be decoded."""
     WORK_PHASE_CLUSTERING: _WorkPhase.ValueType  # 4
     """Embedding and clustering codes. Counts nothing."""
     WORK_PHASE_SYNTHESIZING: _WorkPhase.ValueType  # 5
@@ -49,9 +49,9 @@ WORK_PHASE_UNSPECIFIED: WorkPhase.ValueType  # 0
 WORK_PHASE_QUEUED: WorkPhase.ValueType  # 1
 """Waiting for a worker. Counts nothing."""
 WORK_PHASE_LOADING_MODEL: WorkPhase.ValueType  # 2
-"""Starting a worker and translating the model. Counts nothing."""
+"""Translating the model. Counts nothing."""
 WORK_PHASE_ENCODING_IMAGES: WorkPhase.ValueType  # 3
-"""Decoding images and computing their codes. Counts images."""
+"""Decoding images and computing their codes. Counts the images that could be decoded."""
 WORK_PHASE_CLUSTERING: WorkPhase.ValueType  # 4
 """Embedding and clustering codes. Counts nothing."""
 WORK_PHASE_SYNTHESIZING: WorkPhase.ValueType  # 5
@@ -236,8 +236,8 @@ class MaximizeActivationRequest(google.protobuf.message.Message):
 
     @property
     def starts(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[facet_pb2.InlineImage]:
-        """Pictures to start from, one image for each: for example the mean images of facets. Where there
-        are some, the start is GIVEN.
+        """Pictures to start from, one image for each, at most 256: for example the mean images of facets.
+        Where there are some, the start is GIVEN.
         """
 
     def __init__(
@@ -298,7 +298,7 @@ class InspectUnitsRequest(google.protobuf.message.Message):
 
     @property
     def units(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[model_pb2.Unit]:
-        """The units, at least one, at most 10000."""
+        """The units, at least one, at most 10000. One that is named twice is inspected once."""
 
     @property
     def images(self) -> facet_pb2.ImageSet:
@@ -414,7 +414,7 @@ class Progress(google.protobuf.message.Message):
     phase: Global___WorkPhase.ValueType
     """What is being done."""
     done: builtins.int
-    """How much of it is done, in [0, total]."""
+    """How much of it is done, in [0, total] where the total is known."""
     total: builtins.int
     """How much there is. 0 if not known yet."""
     objective: builtins.float

@@ -93,7 +93,9 @@ class Synthesis(google.protobuf.message.Message):
     SEED_FIELD_NUMBER: builtins.int
     PREVIEW_INTERVAL_FIELD_NUMBER: builtins.int
     start: Global___Start.ValueType
-    """Where images start. If unspecified: FACET_MEAN, or NOISE for the preset CENTER_BIASED."""
+    """Where images start. If unspecified: in InspectUnits FACET_MEAN, or NOISE for the preset
+    CENTER_BIASED; in MaximizeActivation GIVEN where there are pictures to start from, else NOISE.
+    """
     noise_mean: builtins.float
     """Mean of a NOISE start, in [0, 255]. If unset, 175."""
     noise_std: builtins.float
@@ -174,18 +176,18 @@ class Phase(google.protobuf.message.Message):
     steps: builtins.int
     """Number of steps, in [1, 4096]."""
     step_size_start: builtins.float
-    """Mean change of a pixel at the first step, in grey levels, above 0."""
+    """Mean change of a pixel at the first step, in grey levels, in (0, 255]."""
     step_size_end: builtins.float
     """The same at the last step. If 0, as at the first."""
     tv_weight_start: builtins.float
-    """Weight of the data against total variation at the first step, above 0: smaller is smoother. It is
-    for a 227-pixel input; other sizes take 227 / size times as much, which smooths alike.
+    """Weight of the data against total variation at the first step, in [1e-6, 1e6]: smaller is
+    smoother. It is for a 227-pixel input; other sizes take 227 / size times as much, which smooths alike.
     """
     tv_weight_end: builtins.float
     """The same at the last step. If 0, as at the first."""
     window: builtins.float
-    """Standard deviation of the crop's place, as a part of the slack between canvas and crop. At
-    least 0.
+    """Standard deviation of the crop's place, as a part of the slack between canvas and crop, in
+    [0, 10].
     """
     margin: builtins.float
     """Width of the border that is not updated, in pixels of a 227-pixel input; scaled to other sizes.

@@ -1,0 +1,384 @@
+"""Bad input, from the client's side: each mistake has a code, a reason and a sentence that helps.
+
+After every one of them the same server answers a good request.
+"""
+
+from hashlib import sha256
+from urllib.parse import quote
+
+import grpc
+import pytest
+from google.protobuf.json_format import ParseDict
+
+from facetscope.gen.facetscope.v1 import (
+    artifact_pb2,
+    artifact_pb2_grpc,
+    inspection_pb2,
+    inspection_pb2_grpc,
+)
+from tests import hostile_files, networks
+from tests.servers import serving
+from tests.support import details, reason
+
+UNREADABLE = ("INVALID_ARGUMENT", "MODEL_UNREADABLE")
+FORBIDDEN = ("INVALID_ARGUMENT", "MODEL_FORBIDDEN")
+FIELD = ("INVALID_ARGUMENT", "INVALID_FIELD")
+MISMATCH = ("INVALID_ARGUMENT", "INPUT_MISMATCH")
+UNTRANSLATED = ("UNIMPLEMENTED", "OPERATOR_UNSUPPORTED")
+NO_GRADIENT = ("UNIMPLEMENTED", "GRADIENT_UNAVAILABLE")
+NO_LAYER = ("NOT_FOUND", "LAYER_NOT_FOUND")
+NO_POSITION = ("OUT_OF_RANGE", "POSITION_OUT_OF_RANGE")
+NOT_FINITE = ("FAILED_PRECONDITION", "NON_FINITE_ACTIVATION")
+TOO_FEW = ("FAILED_PRECONDITION", "TOO_FEW_IMAGES")
+NO_ARCHIVE = ("INVALID_ARGUMENT", "IMAGE_SET_UNREADABLE")
+UNDECODABLE = ("INVALID_ARGUMENT", "IMAGES_UNDECODABLE")
+
+MOST_METADATA = 8 * 2**10
+"""Bytes of trailing metadata beyond which clients lose the status."""
+
+
+def phases(steps=2, **changes):
+    return {"phases": [{"steps": steps, "stepSizeStart": 11, "tvWeightStart": 1, **changes}]}
+
+
+@pytest.fixture(scope="module")
+def channel(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("store")
+    with serving(folder) as (_, address), grpc.insecure_channel(address) as channel:
+        grpc.channel_ready_future(channel).result(timeout=20)
+        yield channel
+
+
+@pytest.fixture(scope="module")
+def upload(channel):
+    """Puts bytes into the store; gives their digest."""
+    artifacts = artifact_pb2_grpc.ArtifactServiceStub(channel)
+
+    def write(data):
+        digest = sha256(data).hexdigest()
+        artifacts.Write(iter([artifact_pb2.WriteRequest(digest=digest, data=data)]))
+        return digest
+
+    return write
+
+
+@pytest.fixture(scope="module")
+def troubled(upload):
+    return {"digest": upload(hostile_files.troubled_onnx())}
+
+
+@pytest.fixture(scope="module")
+def pictures(upload):
+    return {"digests": [upload(networks.pictures())]}
+
+
+@pytest.fixture
+def stub(channel, troubled):
+    """Calls; and when the test is over, shows that the server goes on."""
+    stub = inspection_pb2_grpc.InspectionServiceStub(channel)
+    yield stub
+    good = {"model": troubled, "unit": {"layer": "logits"}, "synthesis": {"schedule": phases()}}
+    *_, last = stub.MaximizeActivation(ParseDict(good, inspection_pb2.MaximizeActivationRequest()))
+    assert last.event.manifest.model_digest == troubled["digest"]
+
+
+@pytest.fixture
+def describe(stub):
+    return lambda model, **size: stub.DescribeModel(
+        inspection_pb2.DescribeModelRequest(model={"inline": model}, input=size)
+    )
+
+
+@pytest.fixture
+def maximize(stub, troubled):
+    """Maximizes a unit in two steps, but for what the test changes; gives the events."""
+
+    def call(**changes):
+        request = {"model": troubled, "unit": {"layer": "logits"}} | changes
+        request["synthesis"] = {"schedule": phases()} | changes.get("synthesis", {})
+        message = ParseDict(request, inspection_pb2.MaximizeActivationRequest())
+        return [answer.event for answer in stub.MaximizeActivation(message)]
+
+    return call
+
+
+@pytest.fixture
+def discover(stub, troubled, pictures):
+    """Finds three facets among all images, but for what the test changes; gives the events."""
+
+    def call(**changes):
+        request = {"model": troubled, "unit": {"layer": "logits"}, "images": pictures} | changes
+        asked = {"facets": 3, "selection": {"all": True}} | changes.get("discovery", {})
+        message = ParseDict(request | {"discovery": asked}, inspection_pb2.DiscoverFacetsRequest())
+        return [answer.event for answer in stub.DiscoverFacets(message)]
+
+    return call
+
+
+def assert_refused(call, expected, *words):
+    """The call fails with this code and reason, in a sentence with these words."""
+    with pytest.raises(grpc.RpcError) as caught:
+        call()
+    error = caught.value
+    assert (error.code().name, reason(error)) == expected
+    assert [word for word in words if word not in error.details()] == [], error.details()
+    return error
+
+
+FILES = {
+    "a JPEG": (hostile_files.jpeg, UNREADABLE, ["not ONNX", "torch.onnx.export"]),
+    "a text": (lambda: b"All models are wrong.\n", UNREADABLE, ["not ONNX", "torch.jit.save"]),
+    "random bytes": (hostile_files.noise, UNREADABLE, ["not ONNX", "torch.jit.save"]),
+    "nothing": (lambda: b"", UNREADABLE, ["empty", "send ONNX or TorchScript"]),
+    "a PDF": (lambda: b"%PDF-1.7\n%\xe2\xe3\n1 0 obj\n", UNREADABLE, ["not ONNX"]),
+    "pictures": (networks.pictures, UNREADABLE, ["no TorchScript code", "torch.jit.save"]),
+    "half an ONNX": (lambda: networks.tiny_onnx()[:-99], UNREADABLE, ["damaged", "send all"]),
+    "half a TorchScript": (
+        lambda: hostile_files.scripted(hostile_files.Prints())[:-99],
+        UNREADABLE,
+        ["no whole TorchScript archive", "send it again"],
+    ),
+    "a checkpoint": (hostile_files.checkpoint, UNREADABLE, ["checkpoint", "torch.jit.trace"]),
+    "an old checkpoint": (
+        lambda: hostile_files.checkpoint(zipped=False),
+        UNREADABLE,
+        ["checkpoint", "torch.jit.trace"],
+    ),
+    "a .pt2": (
+        hostile_files.exported_program,
+        ("UNIMPLEMENTED", "NOT_SERVED"),
+        [".pt2", "export to ONNX"],
+    ),
+    "external data": (hostile_files.external_onnx, FORBIDDEN, ["another file", "'kernel'"]),
+    "__setstate__": (
+        lambda: hostile_files.scripted(hostile_files.Wakes()),
+        FORBIDDEN,
+        ["__setstate__", "code/__torch__"],
+    ),
+    "an unknown operator": (networks.unsupported_onnx, UNTRANSLATED, ["'relu_node'", "Levitate"]),
+    "ONNX of two inputs": (hostile_files.two_input_onnx, UNREADABLE, ["one input", "image, mask"]),
+    "TorchScript of two inputs": (
+        lambda: hostile_files.scripted(hostile_files.TwoImages()),
+        UNTRANSLATED,
+        ["another input, 'y'"],
+    ),
+    "a vector alone": (
+        hostile_files.vector_onnx,
+        UNREADABLE,
+        ["none of its tensors has channels"],
+    ),
+    "a bomb": (hostile_files.bomb_onnx, UNTRANSLATED, ["'bomb'", "419430400 elements"]),
+    "a swelling": (
+        hostile_files.swelling_onnx,
+        ("RESOURCE_EXHAUSTED", "OUT_OF_MEMORY"),
+        ["memory of cpu"],
+    ),
+    "an endless loop": (
+        lambda: hostile_files.scripted(hostile_files.Endless()),
+        UNTRANSLATED,
+        ["Loop", "more than 50000 steps"],
+    ),
+    "a print": (
+        lambda: hostile_files.scripted(hostile_files.Prints()),
+        UNTRANSLATED,
+        ["prim::Print", "no translation"],
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def answers(channel):
+    """What comes of all files, which are sent at once and wait for a worker."""
+    describe = inspection_pb2_grpc.InspectionServiceStub(channel).DescribeModel
+    return {
+        name: describe.future(inspection_pb2.DescribeModelRequest(model={"inline": file()}))
+        for name, (file, *_) in FILES.items()
+    }
+
+
+@pytest.mark.usefixtures("stub")
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_is_refused_with_help(answers, name):
+    """Whoever sends the wrong file learns what is wrong with it, and what to send."""
+    _, expected, words = FILES[name]
+    assert_refused(answers[name].result, expected, *words)
+
+
+def test_a_model_is_refused_at_a_size_that_it_does_not_take(describe):
+    """Which layer does not fit which shape tells what the model was made for."""
+    model = hostile_files.dense_onnx()
+    words = ["3, 24, 24", "'classifier'", "768", "set the input's size"]
+    assert_refused(lambda: describe(model, height=24, width=24), MISMATCH, *words)
+    assert describe(model, height=16, width=16).parity.largest_relative < 1e-5
+
+
+SYNTHESES = {
+    "no model": ({"model": {}}, FIELD, ["model", "is required", "digest"]),
+    "no layer": ({"unit": {}}, FIELD, ["unit.layer", "is required", "DescribeModel"]),
+    "a wrong layer": (
+        {"unit": {"layer": "logitz"}},
+        NO_LAYER,
+        ["'logitz'", "nearest", "are logits", "DescribeModel"],
+    ),
+    "a vector": ({"unit": {"layer": "largest"}}, NO_LAYER, ["'largest'", "DescribeModel"]),
+    "a wrong channel": (
+        {"unit": {"layer": "logits", "channel": 4}},
+        ("OUT_OF_RANGE", "CHANNEL_OUT_OF_RANGE"),
+        ["'logits'", "0 to 3", "not 4"],
+    ),
+    "a wrong position": (
+        {"unit": {"layer": "conv", "position": [16, 0]}},
+        NO_POSITION,
+        ["'conv'", "below (16, 16)", "(16, 0)"],
+    ),
+    "a position of a class": (
+        {"unit": {"layer": "logits", "position": [0]}},
+        NO_POSITION,
+        ["'logits'", "leave the position out"],
+    ),
+    "a probability of a hidden layer": (
+        {
+            "unit": {"layer": "conv"},
+            "synthesis": {"schedule": phases(readout="READOUT_PROBABILITY")},
+        },
+        ("INVALID_ARGUMENT", "READOUT_UNDEFINED"),
+        ["'conv'", "[-1, 8, 16, 16]", "activation instead"],
+    ),
+    "an argmax": ({"unit": {"layer": "winner"}}, NO_GRADIENT, ["'winner'", "argmax"]),
+    "a constant": ({"unit": {"layer": "still"}}, NO_GRADIENT, ["'still'", "does not depend"]),
+    "NaN": ({"unit": {"layer": "sick"}}, NOT_FINITE, ["'sick'", "image 0", "sound"]),
+    "overflow on the way": (
+        {"unit": {"layer": "loud"}, "synthesis": {"schedule": phases(5)}},
+        NOT_FINITE,
+        ["'loud'", "image 0", "ascending"],
+    ),
+    "overflow at the end": (
+        {"unit": {"layer": "loud"}, "synthesis": {"schedule": phases(1)}},
+        NOT_FINITE,
+        ["'loud'", "image 0", "synthesized"],
+    ),
+    "grey images": ({"input": {"channels": 1}}, MISMATCH, ["1, 16, 16", "'conv_node'", "channels"]),
+    "two channels": ({"input": {"channels": 2}}, FIELD, ["input.channels", "2", "1 (grey)"]),
+    "no number": ({"input": {"mean": ["NaN"]}}, FIELD, ["input.mean", "finite"]),
+    "a start that is no picture": (
+        {"synthesis": {"start": "START_GIVEN"}, "starts": [{"name": "mine", "data": "Tm8="}]},
+        UNDECODABLE,
+        ["1 of 1", "mine", "PNG"],
+    ),
+}
+
+
+@pytest.mark.parametrize(("change", "expected", "words"), SYNTHESES.values(), ids=SYNTHESES)
+def test_a_synthesis_is_refused_with_help(maximize, change, expected, words):
+    """The sentence says what was asked for, what there is, and what to do."""
+    assert_refused(lambda: maximize(**change), expected, *words)
+
+
+DISCOVERIES = {
+    "a wrong code layer": (
+        {"discovery": {"codeLayer": "codes"}},
+        NO_LAYER,
+        ["'codes'", "are code,", "DescribeModel"],
+    ),
+    "no facets": ({"discovery": {"facets": 0}}, FIELD, ["discovery.facets", "0", "[1, 100]"]),
+    "fewer than no facets": ({"discovery": {"facets": -1}}, FIELD, ["facets", "-1", "[1, 100]"]),
+    "more facets than images": (
+        {"discovery": {"facets": 19}},
+        TOO_FEW,
+        ["19 facets of logits:0", "18 are left", "fewer facets"],
+    ),
+    "a class without images": (
+        {"discovery": {"selection": {"label": "violet"}}},
+        ("NOT_FOUND", "CLASS_NOT_FOUND"),
+        ["'violet'", "blue, green, red"],
+    ),
+    "a class that is never predicted": (
+        {"discovery": {"selection": {"predicted": True}}},
+        TOO_FEW,
+        ["3 facets of logits:0", "0 are left", "select others"],
+    ),
+    "NaN": ({"unit": {"layer": "sick"}}, NOT_FINITE, ["'sick'", "'red/0.png'", "sound"]),
+    "codes of NaN": (
+        {"discovery": {"codeLayer": "sick"}},
+        NOT_FINITE,
+        ["'sick'", "'red/0.png'", "sound"],
+    ),
+    "no images": ({"images": {}}, FIELD, ["images", "at least one archive", "inline"]),
+}
+
+
+@pytest.mark.parametrize(("change", "expected", "words"), DISCOVERIES.values(), ids=DISCOVERIES)
+def test_a_discovery_is_refused_with_help(discover, change, expected, words):
+    """The sentence says what was asked for, what there is, and what to do."""
+    assert_refused(lambda: discover(**change), expected, *words)
+
+
+IMAGE_SETS = {
+    "a text": (lambda: b"no archive" * 99, NO_ARCHIVE, ["archive 0", "tar or zip"]),
+    "half a zip": (lambda: networks.pictures()[:-99], NO_ARCHIVE, ["archive 0", "tar or zip"]),
+    "a zip of texts": (
+        lambda: networks.zipped(**{"read.me": b"hello"}),
+        NO_ARCHIVE,
+        ["the image set", "no picture"],
+    ),
+    "broken pictures": (
+        lambda: networks.zipped(**{"a/text.png": b"hello", "a/cut.jpg": hostile_files.jpeg()[:99]}),
+        UNDECODABLE,
+        ["2 of 2", "a/text.png", "a/cut.jpg", "PNG"],
+    ),
+    "one picture five times": (
+        hostile_files.copies_of_one_picture,
+        TOO_FEW,
+        ["3 facets", "equal codes count as one", "1 are left"],
+    ),
+}
+
+
+@pytest.mark.parametrize(("archive", "expected", "words"), IMAGE_SETS.values(), ids=IMAGE_SETS)
+def test_an_image_set_is_refused_with_help(discover, upload, archive, expected, words):
+    """An archive is gigabytes to send again: the sentence says what must change in it."""
+    images = {"digests": [upload(archive())]}
+    assert_refused(lambda: discover(images=images), expected, *words)
+
+
+def test_pictures_that_do_not_decode_are_left_out_and_named(discover, upload):
+    """Two bad files among thousands must not cost the night's run, nor go unnoticed."""
+    images = {"digests": [upload(hostile_files.half_spoiled_pictures())]}
+    manifest = discover(images=images)[-1].manifest
+    assert (manifest.images_read, manifest.undecodable_count) == (18, 2)
+    assert list(manifest.undecodable_images) == ["red/text.png", "red/cut.jpg"]
+
+
+def test_images_are_discovered_for_a_layer_without_gradient(discover):
+    """An argmax cannot be climbed, but the pictures that it likes can be shown."""
+    facets = [event.facet for event in discover(unit={"layer": "winner"}) if event.facet.members]
+    assert sum(len(facet.members) for facet in facets) == 18
+
+
+def test_all_missing_artifacts_are_listed(discover):
+    """The client uploads these, and calls again: once."""
+    missing = [digit * 64 for digit in "012"]
+    error = assert_refused(
+        lambda: discover(model={"digest": missing[0]}, images={"digests": missing[1:]}),
+        ("FAILED_PRECONDITION", "ARTIFACT_MISSING"),
+        "3 artifacts",
+        "upload them",
+    )
+    violations = details(error)["PreconditionFailure"].violations
+    assert [violation.subject for violation in violations] == missing
+
+
+@pytest.mark.parametrize("letter", ["x", "ü", "\N{GRINNING FACE}"])
+def test_a_very_long_name_does_not_destroy_the_status(maximize, letter):
+    """What is quoted travels as metadata, three times over, in bytes and not in characters."""
+    error = assert_refused(
+        lambda: maximize(unit={"layer": letter * 100_000}), NO_LAYER, "the model has no layer"
+    )
+    packed = dict(error.trailing_metadata())["grpc-status-details-bin"]
+    assert len(packed) * 4 / 3 + len(quote(error.details())) < MOST_METADATA
+
+
+def test_a_model_that_gives_one_number_is_described(describe):
+    """Losses end in one; their hidden layers can be inspected like any other."""
+    answer = describe(hostile_files.scalar_onnx())
+    assert [layer.name for layer in answer.layers] == ["relu"]
