@@ -45,11 +45,6 @@ class Wakes(nn.Module):
         return x
 
 
-class TwoImages(nn.Module):
-    def forward(self, x, y):
-        return x + y
-
-
 def jpeg():
     """A picture where a model belongs."""
     file = io.BytesIO()

@@ -131,7 +131,6 @@ FILES = {
     "random bytes": (hostile_files.noise, UNREADABLE, ["not ONNX", "torch.jit.save"]),
     "nothing": (lambda: b"", UNREADABLE, ["empty", "send ONNX or TorchScript"]),
     "a PDF": (lambda: b"%PDF-1.7\n%\xe2\xe3\n1 0 obj\n", UNREADABLE, ["not ONNX"]),
-    "pictures": (networks.pictures, UNREADABLE, ["no TorchScript code", "torch.jit.save"]),
     "half an ONNX": (lambda: networks.tiny_onnx()[:-99], UNREADABLE, ["damaged", "send all"]),
     "half a TorchScript": (
         lambda: hostile_files.scripted(hostile_files.Prints())[:-99],
@@ -156,12 +155,7 @@ FILES = {
         ["__setstate__", "code/__torch__"],
     ),
     "an unknown operator": (networks.unsupported_onnx, UNTRANSLATED, ["'relu_node'", "Levitate"]),
-    "ONNX of two inputs": (hostile_files.two_input_onnx, UNREADABLE, ["one input", "image, mask"]),
-    "TorchScript of two inputs": (
-        lambda: hostile_files.scripted(hostile_files.TwoImages()),
-        UNTRANSLATED,
-        ["another input, 'y'"],
-    ),
+    "two inputs": (hostile_files.two_input_onnx, UNREADABLE, ["one input", "image, mask"]),
     "a vector alone": (
         hostile_files.vector_onnx,
         UNREADABLE,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import aclosing
 from functools import partial
 from types import MappingProxyType, TracebackType
@@ -228,6 +228,12 @@ class AsyncClient:
 
     async def _write(self, artifact: Artifact, attempts: Attempts) -> None:
         def write(**how: Any) -> Awaitable[WriteResponse]:
-            return self._artifacts.Write(writes(artifact, self._on_upload), **how)
+            return self._artifacts.Write(_in_thread(writes(artifact, self._on_upload)), **how)
 
         await self._ask(write, attempts)
+
+
+async def _in_thread(chunks: Iterator[A]) -> AsyncGenerator[A, None]:
+    """``chunks``, each made in a thread, so that reading a file does not hold up the loop."""
+    while (chunk := await asyncio.to_thread(next, chunks, None)) is not None:
+        yield chunk
