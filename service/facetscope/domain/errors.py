@@ -302,7 +302,7 @@ class ArtifactMissingError(ArtifactError):
     digests: tuple[str, ...]
 
     def __str__(self) -> str:
-        return f"artifacts missing from the store: {len(self.digests)}; upload them, then call again"
+        return f"artifacts missing from the store: {len(self.digests)}; upload them, and call again"
 
 
 @dataclass(eq=False)
