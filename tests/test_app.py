@@ -118,6 +118,7 @@ def test_a_foreign_client_learns_the_contract_by_reflection(server):
     assert "facetscope.v1.InspectionService" in client.service_names
     answer = client.request("facetscope.v1.ArtifactService", "FindMissing", {"digests": ["0" * 64]})
     assert answer["missing_digests"] == ["0" * 64]
+    assert client.request("grpc.health.v1.Health", "Check", {}) == {"status": "SERVING"}
 
 
 @pytest.mark.parametrize("version", ["v1", "v1alpha"])

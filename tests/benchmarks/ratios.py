@@ -17,6 +17,7 @@ from tempfile import TemporaryDirectory
 
 import grpc
 import torch
+from tests.assets import ASSETS
 from tests.servers import serving
 
 from facetscope.algorithms.ascent import ascend
@@ -30,7 +31,6 @@ from facetscope.gen.facetscope.v1 import artifact_pb2, inspection_pb2
 from facetscope.gen.facetscope.v1.artifact_pb2_grpc import ArtifactServiceStub
 from facetscope.gen.facetscope.v1.inspection_pb2_grpc import InspectionServiceStub
 
-ASSETS = Path(os.environ.get("FACETSCOPE_ASSETS", "../shared/assets"))
 MODELS = {
     "EfficientNet-Lite0": (
         "efficientnet_lite0_fp16w.onnx",
@@ -40,7 +40,7 @@ MODELS = {
 }
 BATCH, ROUNDS = 10, 7
 UNIT = Unit("logits", 945)
-STEPS = 30
+STEPS = 10
 
 
 def main():

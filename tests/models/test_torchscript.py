@@ -1,11 +1,10 @@
 """TorchScript archives as users make them, against the modules that they were made from."""
 
-import os
 import random
-from pathlib import Path
 
 import pytest
 import torch
+from tests.assets import models
 from torch import Tensor, nn
 
 from facetscope.domain.errors import (
@@ -95,13 +94,9 @@ def test_the_graph_computes_what_the_model_computes(archive, architecture, form)
     assert difference(gradient(lambda x: graph(x)[0], images, weights), wanted) < 1e-9
 
 
-@pytest.mark.assets
-def test_a_real_file_translates():
+@pytest.mark.parametrize("path", models("*.ts.pt"))
+def test_a_real_file_translates(path):
     """The files that people deploy are not those that tests build."""
-    folder = os.environ.get("FACETSCOPE_ASSETS")
-    path = Path(folder or ".") / "models" / "mobilenet_v1_025_128.ts.pt"
-    if not path.exists():
-        pytest.skip("FACETSCOPE_ASSETS has no mobilenet_v1_025_128.ts.pt")
     images = pictures(3, 128, dtype=torch.float64)
     original = torch.jit.load(path).double()
     graph = translate(path, images).module

@@ -48,6 +48,8 @@ class Inspector:
         self._device = torch.device(device)
         torch.set_num_threads(threads)
         torch.use_deterministic_algorithms(mode=True, warn_only=True)
+        # Filling fresh memory costs time, and finds bugs only.
+        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
         torch.backends.cudnn.benchmark = False
         torch.backends.cudnn.allow_tf32 = False
         self._model: OpenModel | None = None

@@ -1,25 +1,13 @@
 """Networks as both exporters of torch write them, small models of one node, and real files."""
 
 import io
-import os
 import warnings
-from pathlib import Path
 
-import pytest
 import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
-ASSETS = Path(os.environ.get("FACETSCOPE_ASSETS", Path(__file__).parents[4] / "shared" / "assets"))
 SIDE = 64
-
-
-def assets(pattern):
-    """The real models of that name, as parameters of a test that is skipped without them."""
-    found = sorted((ASSETS / "models").glob(pattern))
-    skip = pytest.mark.skip(reason=f"no {pattern} in {ASSETS}")
-    marks = [pytest.mark.assets] if found else [pytest.mark.assets, skip]
-    return [pytest.param(path, id=path.stem, marks=marks) for path in found or [ASSETS]]
 
 
 def network(architecture):

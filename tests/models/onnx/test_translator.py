@@ -6,7 +6,8 @@ import onnxruntime
 import pytest
 import torch
 from onnx import TensorProto, helper
-from tests.models.onnx.samples import SIDE, assets, exported, model
+from tests.assets import models
+from tests.models.onnx.samples import SIDE, exported, model
 
 from facetscope.models.onnx import load, translate
 
@@ -65,7 +66,7 @@ def test_a_network_keeps_its_gradients(export, architecture, exporter):
     assert distance(gradient(translation.module, batch), gradient(built, batch)) < 4e-7
 
 
-@pytest.mark.parametrize("path", assets("*.onnx"))
+@pytest.mark.parametrize("path", models("*.onnx"))
 def test_a_real_file_agrees_with_onnx_runtime(path):
     """Real weights, stored in half precision, give the class scores that ONNX Runtime gives."""
     file = load(path)
@@ -76,7 +77,7 @@ def test_a_real_file_agrees_with_onnx_runtime(path):
     assert "Cast" not in {value.kind for value in translation.values.values()}
 
 
-@pytest.mark.parametrize("path", assets("mobilenet*.onnx"))
+@pytest.mark.parametrize("path", models("mobilenet*.onnx"))
 def test_a_real_file_differentiates_as_its_differences(path):
     """The gradient is what small changes of the image do to a score."""
     batch = images(1, 128, torch.float64)
