@@ -194,7 +194,7 @@ async def _spawned(folder: str, device: str, threads: int) -> asyncio.subprocess
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
         cwd=folder,
-        env={**kept, "HOME": folder, "TMPDIR": folder, "OMP_WAIT_POLICY": "passive"},
+        env={**kept, "HOME": folder, "TMPDIR": folder},
         start_new_session=True,
     )
     log.info("worker %d: started", process.pid)
