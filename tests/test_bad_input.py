@@ -355,7 +355,7 @@ def test_all_missing_artifacts_are_listed(discover):
     error = assert_refused(
         lambda: discover(model={"digest": missing[0]}, images={"digests": missing[1:]}),
         ("FAILED_PRECONDITION", "ARTIFACT_MISSING"),
-        "3 artifacts",
+        "missing from the store: 3",
         "upload them",
     )
     violations = details(error)["PreconditionFailure"].violations
