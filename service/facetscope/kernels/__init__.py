@@ -1,0 +1,1 @@
+"""Inner loops, compiled for the processor at hand. Knows arrays, and no other room."""
