@@ -91,7 +91,7 @@ def test_every_step_is_denoised():
 
 
 def test_a_phase_may_enlarge_the_canvas():
-    """Larger canvases are drawn crop by crop, and shown by their centre."""
+    """Larger canvases are drawn crop by crop, and shown whole."""
     *_, last = climb(texture, noise(2, 3, 10, 15), schedule({}, {"scale": 1.2}, {"scale": 2.0}))
     assert last.canvas.shape == (2, 3, 24, 36)
     assert last.images.shape == (2, 3, 10, 15)

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from facetscope.algorithms.canvases import centre, crop, paste, random_origins, resize, slack
+from facetscope.algorithms.canvases import crop, fit, paste, random_origins, resize, slack
 
 CANVAS = torch.arange(2 * 5 * 7.0).view(2, 1, 5, 7)
 
@@ -72,7 +72,16 @@ def test_shrinking_averages():
     torch.testing.assert_close(shrunk, torch.full_like(shrunk, 127.5), atol=20, rtol=0)
 
 
-def test_the_centre_is_in_the_middle():
-    """Previews show what a crop without jitter would."""
+def test_the_slack_is_what_a_crop_leaves():
+    """Crops are jittered by it."""
     assert slack(CANVAS, (3, 3)) == (2, 4)
-    assert torch.equal(centre(CANVAS, (3, 3)), CANVAS[:, :, 1:4, 2:5])
+
+
+def test_a_canvas_is_shown_whole():
+    """What stands at its edges is part of the picture: a ramp keeps both its ends."""
+    ramp = torch.linspace(0, 255, 40).expand(1, 1, 40, 40)
+    shown = fit(ramp, (20, 20))
+    expected = ramp.reshape(1, 1, 20, 2, 20, 2).mean(dim=(3, 5))
+    torch.testing.assert_close(shown[..., 1:-1], expected[..., 1:-1])
+    torch.testing.assert_close(shown, expected, atol=2.0, rtol=0)
+    assert fit(ramp, (40, 40)) is ramp

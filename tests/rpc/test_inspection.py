@@ -69,15 +69,15 @@ async def test_what_is_left_out_gets_the_documented_defaults(stub, engine):
     assert job.synthesis == jobs.Synthesis()
 
 
-async def test_the_center_biased_preset_starts_from_noise(stub, engine):
-    """As its authors do, unless the request says otherwise."""
+async def test_an_image_starts_from_the_mean_of_its_facet(stub, engine):
+    """By whatever schedule: from noise it would show the unit, and nothing of the facet."""
     request = pb.InspectUnitsRequest()
     request.CopyFrom(INSPECT)
     request.synthesis.schedule.preset = synthesis_pb2.SCHEDULE_PRESET_CENTER_BIASED
     async for _ in stub.InspectUnits(request):
         pass
     (job,) = engine.jobs
-    assert job.synthesis.start is jobs.Start.NOISE
+    assert job.synthesis.start is jobs.Start.FACET_MEAN
     assert job.synthesis.schedule == CENTER_BIASED
 
 

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from facetscope.algorithms.canvases import (
     Size,
-    centre,
     crop,
+    fit,
     height_width,
     paste,
     random_origins,
@@ -50,8 +50,8 @@ class Step:
 
     @property
     def images(self) -> Images:
-        """The centre of the canvas, at the network's input size."""
-        return centre(self.canvas, self.size)
+        """The whole canvas, at the network's input size."""
+        return fit(self.canvas, self.size)
 
 
 def ascend(

@@ -21,16 +21,21 @@ def height_width(images: Images) -> Size:
 
 
 def resize(canvas: Images, scale: float, *, at_least: Size) -> Canvas:
-    """``canvas`` with sides ``scale`` times as long, and no shorter than ``at_least``; bilinear."""
-    now = height_width(canvas)
+    """``canvas`` with sides ``scale`` times as long, and no shorter than ``at_least``."""
     height, width = (
-        max(round(side * scale), least) for side, least in zip(now, at_least, strict=True)
+        max(round(side * scale), least)
+        for side, least in zip(height_width(canvas), at_least, strict=True)
     )
-    if (height, width) == now:
+    return fit(canvas, (height, width))
+
+
+def fit(canvas: Canvas, size: Size) -> Images:
+    """The whole canvas at ``size``: bilinear, and averaging where it shrinks."""
+    now = height_width(canvas)
+    if now == size:
         return canvas
-    return interpolate(
-        canvas, size=(height, width), mode="bilinear", align_corners=False, antialias=scale < 1
-    )
+    shrinks = any(new < old for new, old in zip(size, now, strict=True))
+    return interpolate(canvas, size=size, mode="bilinear", align_corners=False, antialias=shrinks)
 
 
 def random_origins(
@@ -81,10 +86,3 @@ def slack(canvas: Images, size: Size) -> Size:
     """By how much ``canvas`` exceeds ``size``."""
     rows, columns = (whole - part for whole, part in zip(height_width(canvas), size, strict=True))
     return rows, columns
-
-
-def centre(canvas: Canvas, size: Size) -> Images:
-    """The middle of the canvas: a view of ``size`` pixels."""
-    height, width = size
-    row, column = (room // 2 for room in slack(canvas, size))
-    return canvas[..., row : row + height, column : column + width]

@@ -81,15 +81,13 @@ def maximize_activation_from(
 
 def inspect_units_from(request: inspection_pb2.InspectUnitsRequest, keep: Keep) -> InspectUnits:
     """Read an ``InspectUnits`` off the wire."""
-    biased = synthesis_pb2.SCHEDULE_PRESET_CENTER_BIASED
-    start = Start.NOISE if request.synthesis.schedule.preset == biased else Start.FACET_MEAN
     return InspectUnits(
         model=_model(request, keep),
         input=_input(request.input),
         units=tuple(_unit(unit) for unit in request.units),
         images=_image_set(request.images),
         discovery=_discovery(request.discovery),
-        synthesis=_synthesis(request.synthesis, start),
+        synthesis=_synthesis(request.synthesis, Start.FACET_MEAN),
     )
 
 

@@ -252,7 +252,7 @@ class SynthesisOptions:
     ] = None
     start: Annotated[
         StartName | None,
-        _synthesis(help="What images start from. Default: facet-mean, or noise for center-biased."),
+        _synthesis(help="What images start from. Default: facet-mean."),
     ] = None
     preview_interval: Annotated[
         int,

@@ -93,8 +93,8 @@ class Synthesis(google.protobuf.message.Message):
     SEED_FIELD_NUMBER: builtins.int
     PREVIEW_INTERVAL_FIELD_NUMBER: builtins.int
     start: Global___Start.ValueType
-    """Where images start. If unspecified: in InspectUnits FACET_MEAN, or NOISE for the preset
-    CENTER_BIASED; in MaximizeActivation GIVEN where there are pictures to start from, else NOISE.
+    """Where images start. If unspecified: in InspectUnits FACET_MEAN; in MaximizeActivation GIVEN where
+    there are pictures to start from, else NOISE.
     """
     noise_mean: builtins.float
     """Mean of a NOISE start, in [0, 255]. If unset, 175."""
@@ -285,7 +285,7 @@ class SynthesizedImage(google.protobuf.message.Message):
 
     @property
     def picture(self) -> facet_pb2.EncodedImage:
-        """The picture: the centre of the canvas, at the size of the model's input."""
+        """The picture: the whole canvas, at the size of the model's input."""
 
     @property
     def natural(self) -> Global___NaturalComparison:
