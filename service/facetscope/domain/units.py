@@ -22,6 +22,24 @@ class Readout(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class ReceptiveField:
+    """What part of the picture an element of a layer depends on, over height and width.
+
+    The centre of element (y, x) is pixel ``offset + (y, x) * stride``, counted from the middle of
+    the first pixel; pixels beyond the edges of the picture are padding.
+
+    Attributes:
+        size: Pixels that an element depends on, from the first to the last.
+        stride: Pixels from the centre of one element to that of the next.
+        offset: The centre of the first element, in pixels.
+    """
+
+    size: tuple[int, int]
+    stride: tuple[int, int]
+    offset: tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
 class Layer:
     """A value of the network that units are channels of.
 
@@ -30,12 +48,19 @@ class Layer:
         kind: Operator or class that computes it, for example ``Conv`` or ``Conv2d``.
         shape: Shape of its activation, with -1 for the batch axis.
         channel_axis: Index into ``shape`` of the axis that counts channels.
+        receptive_field: Of its elements, where their positions have one.
     """
 
     name: str
     kind: str
     shape: tuple[int, ...]
     channel_axis: int
+    receptive_field: ReceptiveField | None = None
+
+    @property
+    def positions(self) -> tuple[int, ...]:
+        """The axes that are neither batch nor channel, in order."""
+        return tuple(a for a in range(1, len(self.shape)) if a != self.channel_axis)
 
     @property
     def channels(self) -> int:
@@ -45,9 +70,7 @@ class Layer:
     @property
     def extent(self) -> tuple[int, ...]:
         """Sizes of the axes that are neither batch nor channel, in order: the positions."""
-        return tuple(
-            size for axis, size in enumerate(self.shape) if axis not in (0, self.channel_axis)
-        )
+        return tuple(self.shape[axis] for axis in self.positions)
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,7 @@ class Tape:
                 example.new_empty((batch, *example.shape[1:]), device="meta") for batch in BATCHES
             ),
         )
+        self.image.node.meta["shape"] = (-1, *example.shape[1:])
 
     @property
     def precision(self) -> torch.dtype:
