@@ -1,13 +1,14 @@
 """One value of every kind that crosses a boundary."""
 
 from facetscope.domain import errors, events, jobs
-from facetscope.domain.inputs import InputSpec
-from facetscope.domain.units import Layer, Unit
+from facetscope.domain.inputs import InputSpec, Origin, Source
+from facetscope.domain.units import Layer, ReceptiveField, Unit
 
 UNIT = Unit("layer4.1", 42, (3, 4))
 DIGEST = "ab" * 32
 PICTURE = events.Picture(b"\x89PNG", "image/png", 28, 28)
-INPUT = InputSpec().resolved(())
+INPUT = InputSpec().resolved()
+FIELD = ReceptiveField(size=(7, 9), stride=(2, 4), offset=(0.5, 1.0))
 
 ERRORS = (
     errors.InspectionError(),
@@ -86,8 +87,16 @@ EVENTS = (
         format="ONNX",
         input_tensors=(events.InputTensor("input", (-1, 3, 224, 224)),),
         input=INPUT,
-        layers=(events.DescribedLayer(Layer("conv", "Conv", (-1, 8, 5, 6), 1), ("c",), True),),  # noqa: FBT003
+        input_origins=(Origin("channels", Source.SIGNATURE, "input 'x' [n, 3, 224, 224]"),),
+        layers=(
+            events.DescribedLayer(
+                Layer("conv", "Conv", (-1, 8, 5, 6), 1, FIELD), aliases=("c",), output=True
+            ),
+        ),
         code_layer="conv",
+        logits="logits",
+        probabilities="softmax",
+        class_names=("cat", "dog"),
         parity=events.Parity("logits", 1e-5, 1e-6, "CPUExecutionProvider"),
     ),
 )
@@ -100,6 +109,6 @@ JOBS = (
         images=jobs.ImageSet((DIGEST,), (jobs.InlineImage("a", "cat", b"\xff"),)),
         discovery=jobs.Discovery(selection=jobs.PredictedImages(), facets=3, seed=2**64 - 1),
     ),
-    jobs.MaximizeActivation(model=DIGEST, unit=UNIT, count=4),
+    jobs.MaximizeActivation(model=DIGEST, unit=Unit("mixer", 3, channel_axis=2), count=4),
     jobs.InspectUnits(model=DIGEST, units=(UNIT, Unit("fc", 1)), images=jobs.ImageSet((DIGEST,))),
 )

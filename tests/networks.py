@@ -15,14 +15,16 @@ CLASSES = 4
 UNIT = Unit("logits", 1)
 
 
-def tiny_onnx(*, seed=0, poison=None):
-    """A convolution, a ReLU, a global pool and a classifier for 16-pixel RGB images.
+def tiny_onnx(*, seed=0, poison=None, channels=3, metadata=()):
+    """A convolution, a ReLU, a global pool and a classifier for 16-pixel images.
 
     Args:
+        channels: Of the images.
+        metadata: What the file says of itself.
         poison: A value to put into a weight, for example NaN.
     """
     random = np.random.default_rng(seed)
-    kernel = random.normal(size=(8, 3, 3, 3)).astype(np.float32)
+    kernel = random.normal(size=(8, channels, 3, 3)).astype(np.float32)
     weights = random.normal(size=(CLASSES, 8)).astype(np.float32)
     if poison is not None:
         weights[0, 0] = poison
@@ -35,11 +37,16 @@ def tiny_onnx(*, seed=0, poison=None):
             helper.make_node("Gemm", ["code", "weights"], ["logits"], "gemm_node", transB=1),
         ],
         "tiny",
-        [helper.make_tensor_value_info("image", TensorProto.FLOAT, ["batch", 3, SIZE, SIZE])],
+        [
+            helper.make_tensor_value_info(
+                "image", TensorProto.FLOAT, ["batch", channels, SIZE, SIZE]
+            )
+        ],
         [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", CLASSES])],
         [numpy_helper.from_array(kernel, "kernel"), numpy_helper.from_array(weights, "weights")],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    helper.set_model_props(model, dict(metadata))
     return model.SerializeToString()
 
 
@@ -48,6 +55,13 @@ def unsupported_onnx():
     model = onnx.load_from_string(tiny_onnx())
     model.graph.node[1].op_type = "Levitate"
     return model.SerializeToString()
+
+
+def picture(size=24):
+    """A PNG of one colour."""
+    file = io.BytesIO()
+    Image.new("RGB", (size, size), "orange").save(file, "png")
+    return file.getvalue()
 
 
 def pictures(labels=("red", "green", "blue"), *, each=6, size=24, seed=0):

@@ -61,3 +61,14 @@ def test_pictures_no_larger_than_a_thumbnail_are_sent_whole():
     """A digit of 28 pixels would be spoiled by JPEG, and is small enough."""
     pixels = levels(1, 28, THUMBNAIL_SIDE)
     assert thumbnail(pixels) == png(pixels)
+
+
+@pytest.mark.parametrize("channels", [2, 5, 64])
+def test_other_channels_are_shown_in_false_colours(channels):
+    """The first three are red, green and blue; one that is not there is black."""
+    pixels = levels(channels)
+    shown = np.asarray(opened(png(pixels)))
+    assert shown.shape == (20, 30, 3)
+    for at in range(3):
+        expected = pixels[at].numpy() if at < channels else 0
+        assert (shown[..., at] == expected).all()

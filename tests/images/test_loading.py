@@ -14,7 +14,7 @@ from facetscope.images.archives import NamedPicture
 from facetscope.images.fitting import read
 from facetscope.images.loading import load
 
-SPEC = InputSpec(height=8, width=9, channels=3).resolved(())
+SPEC = InputSpec(height=8, width=9, channels=3).resolved()
 BROKEN = (2, 7, 8, 9)
 
 

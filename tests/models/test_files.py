@@ -13,6 +13,7 @@ from facetscope.domain.errors import (
     NotServedError,
 )
 from facetscope.domain.events import InputTensor
+from facetscope.domain.inputs import InputSpec
 from facetscope.models.files import example, open_model
 
 RELU = helper.make_node("Relu", ["x"], ["y"])
@@ -43,7 +44,7 @@ def test_an_onnx_file_declares_its_input(stored):
     """Requests that leave the size out get the file's own."""
     file = open_model(stored(model(RELU).SerializeToString()))
     assert file.format == "ONNX"
-    assert file.declared == (None, 3, 8, 8)
+    assert InputSpec().resolved(file.guesses(None)).shape(1) == (1, 3, 8, 8)
     assert file.input_tensors == (InputTensor("x", (-1, 3, 8, 8)),)
 
 
@@ -56,9 +57,9 @@ def test_an_onnx_file_translates_and_has_an_oracle(stored):
 
 
 def test_a_torchscript_archive_declares_nothing(archive):
-    """Its input's shape is the caller's to know, and its module is never run."""
+    """Its input's size is the caller's to know, and its module is never run."""
     file = open_model(archive)
-    assert (file.format, file.declared, file.input_tensors) == ("TorchScript", (), ())
+    assert (file.format, file.metadata, file.input_tensors) == ("TorchScript", {}, ())
     assert file.translate(IMAGES).module(IMAGES)[0].shape == (2, 4, 6, 6)
     assert file.parity(IMAGES, {}) is None
 

@@ -7,7 +7,7 @@ from onnx import helper
 from tests.models.onnx.samples import model
 from torch import nn
 
-from facetscope.domain.errors import LayerNotFoundError, ModelUnreadableError
+from facetscope.domain.errors import InvalidFieldError, LayerNotFoundError, ModelUnreadableError
 from facetscope.models import torchscript
 from facetscope.models.network import Network
 from facetscope.models.onnx import translate
@@ -157,3 +157,47 @@ def test_the_code_layer_is_what_the_classifier_reads():
     assert network(*CLASSIFIER).code_layer().name == "code"
     found = network(*CLASSIFIER, SOFTMAX, outputs=("probabilities",))
     assert found.code_layer().name == "code"
+
+
+def test_the_classifier_is_named():
+    """A newcomer to a model wants its classes first, as scores and as probabilities."""
+    assert network(*CLASSIFIER).classifier() == ("logits", "")
+    assert network(*CLASSIFIER, SOFTMAX, outputs=("probabilities",)).classifier() == (
+        "logits",
+        "probabilities",
+    )
+    assert network(CLASSIFIER[0], outputs=("conv",)).classifier() == ("", "")
+    assert network(*CLASSIFIER, outputs=("conv", "logits")).classifier() == ("logits", "")
+
+
+def test_classes_may_have_a_position_of_length_one():
+    """SqueezeNet, and many files of Caffe, end in [batch, classes, 1, 1]."""
+    pooled = node("GlobalAveragePool", ["conv"], ["scores"])
+    softmax = node("Softmax", ["scores"], ["probabilities"], axis=1)
+    found = network(CLASSIFIER[0], pooled, softmax, outputs=("probabilities",))
+    assert found.classifier() == ("scores", "probabilities")
+    assert found.is_classes(found.layer("scores"))
+
+
+def test_layers_have_the_fields_of_their_elements():
+    """A reviewer sees how much of a picture a unit can see."""
+    found = network(*CLASSIFIER)
+    field = found.layer("relu").receptive_field
+    assert (field.size, field.stride, field.offset) == ((3, 3), (1, 1), (1.0, 1.0))
+    assert found.layer("code").receptive_field is None
+
+
+def test_fields_are_told_for_positions_in_the_order_of_the_picture():
+    """A field would be read across where it is down, if the network turned its pictures."""
+    turned = node("Transpose", ["conv"], ["turned"], perm=[0, 1, 3, 2])
+    found = network(CLASSIFIER[0], turned, outputs=("turned",))
+    assert found.layer("turned").receptive_field is None
+
+
+def test_channels_can_be_counted_along_another_axis():
+    """Where the order of axes deceives, the caller knows better."""
+    layer = network(*CLASSIFIER).layer("conv").along(3)
+    assert (layer.channels, layer.extent, layer.receptive_field) == (6, (12, 6), None)
+    for axis in (0, 4):
+        with pytest.raises(InvalidFieldError, match="axis"):
+            layer.along(axis)

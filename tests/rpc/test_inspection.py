@@ -10,7 +10,9 @@ from tests import examples
 from tests.support import details, reason
 
 from facetscope.domain import errors, jobs
+from facetscope.domain.inputs import Source
 from facetscope.domain.schedules import CENTER_BIASED
+from facetscope.domain.units import Unit
 from facetscope.gen.facetscope.v1 import inspection_pb2 as pb
 from facetscope.gen.facetscope.v1 import inspection_pb2_grpc as pb_grpc
 from facetscope.gen.facetscope.v1 import model_pb2, synthesis_pb2
@@ -58,6 +60,35 @@ async def test_a_description_is_one_answer(stub, engine):
     assert answer.layers[0].channels == 8
     assert answer.parity.provider == "CPUExecutionProvider"
     assert answer.input.height == 224
+    assert (answer.logits, answer.probabilities, answer.class_names) == (
+        "logits",
+        "softmax",
+        ["cat", "dog"],
+    )
+    (origin,) = answer.input_origins
+    assert (origin.field, origin.source) == ("channels", model_pb2.INPUT_SOURCE_SIGNATURE)
+    field = answer.layers[0].receptive_field
+    assert (field.size, field.stride, field.offset) == ([7, 9], [2, 4], [0.5, 1.0])
+
+
+async def test_an_input_that_was_reported_can_be_asked_for(stub, engine):
+    """A manifest's input, sent again, is the same input, whatever the file says."""
+    engine.script = [examples.EVENTS[-1]]
+    model = model_pb2.Model(**MODEL)
+    answer = await stub.DescribeModel(pb.DescribeModelRequest(model=model))
+    await stub.DescribeModel(pb.DescribeModelRequest(model=model, input=answer.input))
+    assert engine.jobs[1].input.resolved() == examples.INPUT
+    assert {origin.source for origin in engine.jobs[1].input.origins()} == {Source.REQUEST}
+
+
+async def test_a_unit_keeps_its_axis(stub, engine):
+    """A unit that counts along another axis is another unit, and is told so."""
+    request = pb.InspectUnitsRequest()
+    request.CopyFrom(INSPECT)
+    request.units[0].channel_axis = 2
+    async for _ in stub.InspectUnits(request):
+        pass
+    assert engine.jobs[0].units == (Unit("fc", 7, channel_axis=2),)
 
 
 async def test_what_is_left_out_gets_the_documented_defaults(stub, engine):

@@ -184,7 +184,8 @@ class ImagesUndecodableError(InvalidRequestError):
     def __str__(self) -> str:
         return (
             f"{self.undecodable} of {self.total} images could not be decoded, among them "
-            f"{_some(self.examples)}; send PNG, JPEG, WebP, BMP or GIF files"
+            f"{_some(self.examples)}; send PNG, JPEG, WebP, BMP or GIF files, or .npy arrays where "
+            "the model takes neither 1 nor 3 channels"
         )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
-from facetscope.domain.inputs import Input
+from facetscope.domain.inputs import Input, Origin
 from facetscope.domain.units import Layer, Unit
 
 
@@ -179,14 +179,32 @@ class DescribedLayer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Description:
-    """What a model is."""
+    """What a model is.
+
+    Attributes:
+        digest: SHA-256 of its file.
+        format: Of the file.
+        input_tensors: What it takes, as the file declares it.
+        input: How pictures become its input, with every default filled in.
+        input_origins: Where each value of ``input`` comes from.
+        layers: Everything that can be inspected.
+        code_layer: What images are compared by where a request names no layer.
+        logits: Name of the layer of the classes' scores, or empty.
+        probabilities: Name of the layer that is the softmax of ``logits``, or empty.
+        class_names: Names of the classes by channel, where the file has them.
+        parity: How far its graph is from its own runtime, where there is one.
+    """
 
     digest: str
     format: str
     input_tensors: tuple[InputTensor, ...]
     input: Input
+    input_origins: tuple[Origin, ...]
     layers: tuple[DescribedLayer, ...]
     code_layer: str
+    logits: str
+    probabilities: str
+    class_names: tuple[str, ...]
     parity: Parity | None
 
 

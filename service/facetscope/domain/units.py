@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
-from facetscope.domain.errors import ChannelOutOfRangeError, PositionOutOfRangeError
+from facetscope.domain.errors import (
+    ChannelOutOfRangeError,
+    InvalidFieldError,
+    PositionOutOfRangeError,
+)
 
 
 class Readout(Enum):
@@ -14,7 +18,7 @@ class Readout(Enum):
     Attributes:
         ACTIVATION: The activation itself: a class unit's logit; for a unit with positions, the
             mean over them, or the value at the unit's position.
-        PROBABILITY: The softmax over the layer's channels, for layers of shape [batch, classes].
+        PROBABILITY: The softmax over the layer's channels, for layers that are classes.
     """
 
     ACTIVATION = "activation"
@@ -72,6 +76,19 @@ class Layer:
         """Sizes of the axes that are neither batch nor channel, in order: the positions."""
         return tuple(self.shape[axis] for axis in self.positions)
 
+    def along(self, axis: int | None) -> Layer:
+        """This layer with its channels along another axis, or as it is if that is ``None``.
+
+        Raises:
+            InvalidFieldError: It has no such axis, or one that follows the batch.
+        """
+        if axis in (None, self.channel_axis):
+            return self
+        if not 0 < axis < len(self.shape) or self.shape[axis] < 1:
+            problem = f"{axis} is no axis of channels in {list(self.shape)}: count the batch as 0"
+            raise InvalidFieldError("unit.channel_axis", problem)
+        return replace(self, channel_axis=axis, receptive_field=None)
+
 
 @dataclass(frozen=True, slots=True)
 class Unit:
@@ -82,11 +99,13 @@ class Unit:
         channel: Zero-based index along the layer's channel axis.
         position: For one neuron: indices along the layer's other axes, in order. ``None`` for the
             whole channel.
+        channel_axis: Axis of the layer that counts channels, where the caller knows better.
     """
 
     layer: str
     channel: int
     position: tuple[int, ...] | None = None
+    channel_axis: int | None = None
 
     def within(self, layer: Layer) -> Unit:
         """This unit, once it is known that ``layer`` has it.
@@ -103,7 +122,8 @@ class Unit:
 
     def __str__(self) -> str:
         where = "" if self.position is None else "@" + ",".join(map(str, self.position))
-        return f"{self.layer}:{self.channel}{where}"
+        along = "" if self.channel_axis is None else f"~{self.channel_axis}"
+        return f"{self.layer}:{self.channel}{where}{along}"
 
 
 def _inside(position: tuple[int, ...], extent: tuple[int, ...]) -> bool:

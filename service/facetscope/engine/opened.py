@@ -12,8 +12,10 @@ from facetscope.domain.inputs import InputSpec
 from facetscope.domain.units import Layer, Unit
 from facetscope.engine.synthesis import Target
 from facetscope.images.preprocessing import Preprocessing
+from facetscope.models.class_names import class_names
 from facetscope.models.files import example, open_model
 from facetscope.models.network import Network
+from facetscope.models.scaling import from_graph
 
 VERSIONED: Final = (
     "facetscope",
@@ -51,19 +53,23 @@ class OpenModel:
         self.digest = digest
         self.spec = spec
         self._file = open_model(path)
-        self.input = spec.resolved(self._file.declared)
+        said = self._file.guesses(spec.layout)
+        translation = self._file.translate(example(spec.resolved(said).shape(PROBES)))
+        self._guesses = (*said, *from_graph(translation.module))
+        self.input = spec.resolved(self._guesses)
         self.preprocessing = Preprocessing(self.input).to(device)
-        self.network = Network(self._file.translate(example(self.input.shape(PROBES))), device)
+        self.network = Network(translation, device, picture_axes=self.input.picture_axes)
 
     def target(self, unit: Unit) -> Target:
         """The unit, ready to be read; of a softmax's unit, the logit.
 
         Raises:
             LayerNotFoundError: There is no such layer.
+            InvalidFieldError: The layer has no such axis for channels.
             ChannelOutOfRangeError: The layer is too narrow.
             PositionOutOfRangeError: The layer has no such position.
         """
-        layer = self.network.logits(self.network.layer(unit.layer))
+        layer = self.network.logits(self.network.layer(unit.layer)).along(unit.channel_axis)
         chosen = self.input
         shape = (chosen.channels, chosen.height, chosen.width)
         return Target(self.network, self.preprocessing, unit.within(layer), layer, shape)
@@ -79,16 +85,21 @@ class OpenModel:
     def description(self) -> Description:
         """What the model is, and how far its graph is from its own runtime."""
         outputs = set(self.network.outputs)
+        logits, probabilities = self.network.classifier()
         return Description(
             digest=self.digest,
             format=self._file.format,
             input_tensors=self._file.input_tensors,
             input=self.input,
+            input_origins=self.spec.origins(self._guesses),
             layers=tuple(
                 DescribedLayer(layer, self.network.aliases(layer.name), layer.name in outputs)
                 for layer in self.network.layers
             ),
             code_layer=self.network.code_layer().name,
+            logits=logits,
+            probabilities=probabilities,
+            class_names=class_names(self._file.metadata),
             parity=self._parity(),
         )
 

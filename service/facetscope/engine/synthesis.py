@@ -63,7 +63,7 @@ class Target:
 
         def probability(pixels: Tensor) -> Tensor:
             (values,) = reading(self.preprocessing(pixels))
-            return unit_probability(values, unit.channel)
+            return unit_probability(values.flatten(1), unit.channel)
 
         if not self.has_probability:
             return {Readout.ACTIVATION: activation}

@@ -21,7 +21,7 @@ LARGEST_PICTURE: Final = 64 * 2**20
 _SUFFIXES: Final = frozenset(
     {
         *(".avif", ".bmp", ".gif", ".heic", ".heif", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg"),
-        *(".png", ".ppm", ".tif", ".tiff", ".webp"),
+        *(".npy", ".png", ".ppm", ".tif", ".tiff", ".webp"),
     }
 )
 """What pictures are called. Some cannot be decoded here; they are named, not passed over."""

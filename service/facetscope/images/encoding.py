@@ -9,9 +9,11 @@ from PIL import Image
 from torch import Tensor
 
 from facetscope.domain.events import Picture
+from facetscope.domain.inputs import COLOURS, GREY
 
 AnyPixels = Num[Tensor, "channel height width"]
-"""One picture, grey or RGB, in [0, 255]: whole numbers or not."""
+"""One picture in [0, 255], whole numbers or not. One channel is grey and three are RGB; of other
+numbers, the first three are shown as red, green and blue, and a channel that is not there is 0."""
 
 THUMBNAIL_SIDE: Final = 96
 """Pixels of a thumbnail's longer side."""
@@ -37,8 +39,14 @@ def thumbnail(pixels: AnyPixels) -> Picture:
 
 
 def _image(pixels: AnyPixels) -> Image.Image:
-    levels = pixels.detach().round().clamp(0, 255).to("cpu", torch.uint8)
+    shown = pixels if len(pixels) in (GREY, COLOURS) else _false_colours(pixels)
+    levels = shown.detach().round().clamp(0, 255).to("cpu", torch.uint8)
     return Image.fromarray(levels.permute(1, 2, 0).squeeze(2).numpy())
+
+
+def _false_colours(pixels: AnyPixels) -> Num[Tensor, "3 height width"]:
+    black = pixels.new_zeros((COLOURS, *pixels.shape[1:]))
+    return torch.cat([pixels, black])[:COLOURS]
 
 
 def _file(image: Image.Image, kind: str, **options: int) -> Picture:

@@ -1,5 +1,6 @@
 """User files by format: what they declare, and how they become a network."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, Protocol, final, runtime_checkable
 from zipfile import BadZipFile, ZipFile
@@ -9,7 +10,8 @@ from torch import Tensor
 
 from facetscope.domain.errors import ModelUnreadableError, NotServedError
 from facetscope.domain.events import InputTensor, Parity
-from facetscope.models import onnx, policy, torchscript
+from facetscope.domain.inputs import Guess, Layout
+from facetscope.models import guesses, onnx, policy, torchscript
 from facetscope.models.graph import Translation
 from facetscope.models.parity import difference
 
@@ -32,8 +34,16 @@ class ModelFile(Protocol):
         ...
 
     @property
-    def declared(self) -> tuple[int | None, ...]:
-        """Shape of the image input, ``None`` for what the file leaves open; empty if undeclared."""
+    def metadata(self) -> Mapping[str, str]:
+        """What the file says of itself in words."""
+        ...
+
+    def guesses(self, layout: Layout | None) -> tuple[Guess, ...]:
+        """What the file says of its pictures without being translated, the most trusted first.
+
+        Args:
+            layout: Of a batch, where the request says it.
+        """
         ...
 
     def translate(self, example: Tensor) -> Translation:
@@ -84,9 +94,14 @@ class OnnxFile:
         self._path = path
         model = onnx.load(path)
         policy.check_onnx(model)
-        self.declared = onnx.input_shape(model)
-        shape = tuple(-1 if size is None else size for size in self.declared)
-        self.input_tensors = (InputTensor(onnx.image_input(model).name, shape),)
+        self._signature = onnx.signature(model)
+        self.metadata: Mapping[str, str] = {each.key: each.value for each in model.metadata_props}
+        shape = tuple(-1 if size is None else size for size in self._signature.shape)
+        self.input_tensors = (InputTensor(self._signature.name, shape),)
+
+    def guesses(self, layout: Layout | None) -> tuple[Guess, ...]:
+        """See ``ModelFile``."""
+        return (*self._signature.guesses(layout), *guesses.from_metadata(self.metadata))
 
     def translate(self, example: Tensor) -> Translation:
         """See ``ModelFile``."""
@@ -103,11 +118,17 @@ class TorchScriptFile:
 
     format = "TorchScript"
     input_tensors: tuple[InputTensor, ...] = ()
-    declared: tuple[int | None, ...] = ()
 
     def __init__(self, path: Path) -> None:
         policy.check_torchscript(path)
         self._path = path
+        self.metadata = torchscript.extras(path)
+
+    def guesses(self, _: Layout | None) -> tuple[Guess, ...]:
+        """See ``ModelFile``."""
+        kernel = torchscript.first_kernel(self._path)
+        said = guesses.from_metadata(self.metadata)
+        return (*guesses.from_kernel(kernel, evidence="first kernel"), *said)
 
     def translate(self, example: Tensor) -> Translation:
         """See ``ModelFile``."""

@@ -1,6 +1,7 @@
 """A model's graph on a device: its layers, and the activations of those that are asked for."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from difflib import get_close_matches
 from typing import Final, cast, final
 
@@ -11,9 +12,7 @@ from facetscope.domain.errors import LayerNotFoundError, ModelUnreadableError
 from facetscope.domain.units import Layer
 from facetscope.models.channels import channel_axes
 from facetscope.models.graph import Translation
-
-CLASSES_RANK: Final = 2
-"""Rank of [batch, classes]."""
+from facetscope.models.receptive_fields import field_along, receptive_fields
 
 KERNEL_RANK: Final = 4
 """Rank of the kernels of convolutions over images."""
@@ -29,8 +28,19 @@ class Network:
         device: Where it computes.
     """
 
-    def __init__(self, translation: Translation, device: torch.device) -> None:
+    def __init__(
+        self,
+        translation: Translation,
+        device: torch.device,
+        *,
+        picture_axes: tuple[int, int] = (2, 3),
+    ) -> None:
         """Move the graph of ``translation`` to ``device``, convolutions in channels-last layout.
+
+        Args:
+            translation: The model.
+            device: Where to compute.
+            picture_axes: Axes of height and width in a batch of network inputs.
 
         Raises:
             ModelUnreadableError: It has no layers.
@@ -43,7 +53,7 @@ class Network:
             for alias in (*value.aliases, name)
         }
         self._readings: dict[tuple[str, ...], fx.GraphModule] = {}
-        self.layers = tuple(_layers(translation))
+        self.layers = tuple(_layers(translation, picture_axes))
         if not self.layers:
             raise ModelUnreadableError("none of its tensors has channels, which are the units here")
         self.outputs = translation.outputs
@@ -91,7 +101,7 @@ class Network:
     def logits(self, layer: Layer) -> Layer:
         """The layer that a softmax over classes reads; of any other layer, ``layer`` itself."""
         node = self._node(layer.name)
-        if not self._is_softmax(node) or len(layer.shape) != CLASSES_RANK:
+        if not self._is_softmax(node) or not _has_one_position(layer):
             return layer
         source = next(self._sources(node), layer)
         alike = (source.shape, source.channel_axis) == (layer.shape, layer.channel_axis)
@@ -102,7 +112,20 @@ class Network:
         outputs = [self._node(name) for name in self.outputs]
         given = [each for each in self.layers if self._node(each.name) in outputs]
         logits = [self._node(self.logits(each).name) for each in given]
-        return len(layer.shape) == CLASSES_RANK and self._node(layer.name) in (*outputs, *logits)
+        return _has_one_position(layer) and self._node(layer.name) in (*outputs, *logits)
+
+    def classifier(self) -> tuple[str, str]:
+        """Names of the logits and the probabilities of the first output that is classes, or empty.
+
+        The second is empty where the model gives out the logits themselves.
+        """
+        by_name = {layer.name: layer for layer in self.layers}
+        for layer in (by_name[name] for name in self.outputs if name in by_name):
+            if _has_one_position(layer):
+                logits = self.logits(layer)
+                softmax = layer.name if self._is_softmax(self._node(layer.name)) else ""
+                return (logits.name if logits is not layer or not softmax else "", softmax)
+        return "", ""
 
     def code_layer(self) -> Layer:
         """The last layer before the classifier: what the last weighted operator reads."""
@@ -143,12 +166,19 @@ def _channels_last(module: fx.GraphModule) -> fx.GraphModule:
     return module
 
 
-def _layers(translation: Translation) -> Iterator[Layer]:
-    axes = channel_axes(translation.module.graph)
+def _layers(translation: Translation, picture: tuple[int, int]) -> Iterator[Layer]:
+    axes, fields = channel_axes(translation.module.graph), receptive_fields(translation.module)
     for name, value in translation.values.items():
         axis = axes.get(value.node)
         if axis is not None and value.shape[0] == -1 and value.shape[axis] > 0:
-            yield Layer(name, value.kind, value.shape, axis)
+            layer = Layer(name, value.kind, value.shape, axis)
+            field = field_along(fields.get(value.node, {}), picture, layer.positions)
+            yield replace(layer, receptive_field=field)
+
+
+def _has_one_position(layer: Layer) -> bool:
+    """Whether it is [batch, classes], perhaps with further axes of length 1."""
+    return set(layer.extent) <= {1}
 
 
 def _upstream(node: fx.Node, *, itself: bool = True) -> Iterator[fx.Node]:

@@ -18,8 +18,8 @@ from facetscope.domain.events import (
     Progress,
     SynthesizedImage,
 )
-from facetscope.domain.inputs import Input
-from facetscope.domain.units import Unit
+from facetscope.domain.inputs import Input, Origin
+from facetscope.domain.units import ReceptiveField, Unit
 from facetscope.gen.facetscope.v1 import facet_pb2, inspection_pb2, model_pb2, synthesis_pb2
 
 
@@ -58,10 +58,15 @@ def description_message(description: Description) -> inspection_pb2.DescribeMode
                 channels=described.layer.channels,
                 aliases=described.aliases,
                 output=described.output,
+                receptive_field=_receptive_field(described.layer.receptive_field),
             )
             for described in description.layers
         ],
         code_layer=description.code_layer,
+        input_origins=[_origin(origin) for origin in description.input_origins],
+        logits=description.logits,
+        probabilities=description.probabilities,
+        class_names=description.class_names,
         parity=_parity(description.parity),
     )
 
@@ -148,16 +153,36 @@ def _input(value: Input) -> model_pb2.Input:
         high=value.high,
         mean=value.mean,
         std=value.std,
+        gamma=_number(model_pb2.Gamma, "GAMMA", value.gamma),
         fit=_number(model_pb2.Fit, "FIT", value.fit),
-        crop_fraction=value.crop_fraction,
+        resize=value.resize,
         interpolation=_number(model_pb2.Interpolation, "INTERPOLATION", value.interpolation),
     )
+
+
+def _origin(origin: Origin) -> model_pb2.InputOrigin:
+    return model_pb2.InputOrigin(
+        field=origin.field,
+        source=_number(model_pb2.InputSource, "INPUT_SOURCE", origin.source),
+        evidence=origin.evidence,
+    )
+
+
+def _receptive_field(field: ReceptiveField | None) -> model_pb2.ReceptiveField | None:
+    if field is None:
+        return None
+    return model_pb2.ReceptiveField(size=field.size, stride=field.stride, offset=field.offset)
 
 
 def _unit(unit: Unit | None) -> model_pb2.Unit | None:
     if unit is None:
         return None
-    return model_pb2.Unit(layer=unit.layer, channel=unit.channel, position=unit.position)
+    return model_pb2.Unit(
+        layer=unit.layer,
+        channel=unit.channel,
+        position=unit.position,
+        channel_axis=unit.channel_axis,
+    )
 
 
 def _picture(picture: Picture) -> facet_pb2.EncodedImage:

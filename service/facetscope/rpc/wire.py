@@ -8,7 +8,7 @@ from typing import Any, Final, Protocol, TypeVar
 
 from facetscope.artifacts.store import checked
 from facetscope.domain.errors import InvalidFieldError
-from facetscope.domain.inputs import ColorOrder, Fit, InputSpec, Interpolation, Layout
+from facetscope.domain.inputs import ColorOrder, Fit, Gamma, InputSpec, Interpolation, Layout
 from facetscope.domain.jobs import (
     AllImages,
     DescribeModel,
@@ -108,26 +108,31 @@ def _input(message: model_pb2.Input) -> InputSpec:
         channels=message.channels or None,
         color_order=_member(
             "input.color_order", ColorOrder, model_pb2.ColorOrder, message.color_order
-        )
-        or ColorOrder.RGB,
-        layout=_member("input.layout", Layout, model_pb2.Layout, message.layout) or Layout.NCHW,
+        ),
+        layout=_member("input.layout", Layout, model_pb2.Layout, message.layout),
         low=message.low if message.HasField("low") else None,
         high=message.high if message.HasField("high") else None,
         mean=tuple(message.mean),
         std=tuple(message.std),
-        fit=_member("input.fit", Fit, model_pb2.Fit, message.fit) or Fit.CENTER_CROP,
-        crop_fraction=message.crop_fraction if message.HasField("crop_fraction") else 0.875,
+        gamma=_member("input.gamma", Gamma, model_pb2.Gamma, message.gamma),
+        fit=_member("input.fit", Fit, model_pb2.Fit, message.fit),
+        resize=message.resize or None,
+        crop_fraction=message.crop_fraction if message.HasField("crop_fraction") else None,
         interpolation=_member(
             "input.interpolation", Interpolation, model_pb2.Interpolation, message.interpolation
-        )
-        or Interpolation.BILINEAR,
+        ),
     )
 
 
 def _unit(message: model_pb2.Unit) -> Unit:
     if not message.layer:
         raise InvalidFieldError("unit.layer", "is required: DescribeModel lists the layers")
-    return Unit(message.layer, message.channel, tuple(message.position) or None)
+    return Unit(
+        message.layer,
+        message.channel,
+        tuple(message.position) or None,
+        message.channel_axis if message.HasField("channel_axis") else None,
+    )
 
 
 def _image_set(message: facet_pb2.ImageSet) -> ImageSet:

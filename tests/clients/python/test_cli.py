@@ -11,15 +11,23 @@ from tests.clients.python.support import INSPECTION, Failure, facet, preview, pr
 from typer.testing import CliRunner
 
 from facetscope_client.cli.app import app
-from facetscope_client.cli.options import InputOptions
+from facetscope_client.cli.options import FitName, InputOptions
 from facetscope_client.cli.parsing import Numbers, Size, selection_from
 from facetscope_client.gen.facetscope.v1.inspection_pb2 import DescribeModelResponse
 from facetscope_client.gen.facetscope.v1.model_pb2 import (
     COLOR_ORDER_BGR,
+    COLOR_ORDER_RGB,
+    FIT_LETTERBOX,
+    FIT_STRETCH,
+    GAMMA_LINEAR,
+    INPUT_SOURCE_GRAPH,
+    LAYOUT_NCHW,
     LAYOUT_NHWC,
     Input,
+    InputOrigin,
     InputTensor,
     Layer,
+    ReceptiveField,
 )
 from facetscope_client.gen.facetscope.v1.synthesis_pb2 import SCHEDULE_PRESET_CENTER_BIASED
 
@@ -79,6 +87,22 @@ def test_input_options_win_over_the_file(tmp_path):
     )
 
 
+def test_what_a_file_says_can_be_denied():
+    """A guess may be wrong, and the user right."""
+    options = InputOptions(bgr=False, nhwc=False, linear=True, fit=FitName.LETTERBOX)
+    assert options.message() == Input(
+        color_order=COLOR_ORDER_RGB, layout=LAYOUT_NCHW, gamma=GAMMA_LINEAR, fit=FIT_LETTERBOX
+    )
+    assert InputOptions().message() == Input()
+
+
+def test_a_cut_replaces_that_of_the_file(tmp_path):
+    """Two ways to say one thing may not meet in one request."""
+    file = tmp_path / "input.json"
+    file.write_text('{"resize": 256}')
+    assert InputOptions(input_file=file, crop_fraction=0.5).message() == Input(crop_fraction=0.5)
+
+
 @pytest.mark.parametrize(
     ("code", "exit_code"),
     [
@@ -130,12 +154,28 @@ def test_a_file_that_is_not_there_is_a_usage_error(run, tmp_path):
 
 def test_a_model_is_described_as_a_table(run, scripted, model):
     """A newcomer finds the names of layers to inspect."""
-    layer = Layer(name="fc", kind="Gemm", shape=[-1, 10], channels=10, output=True)
+    field = ReceptiveField(size=[7, 9], stride=[2, 2])
+    layer = Layer(
+        name="fc", kind="Gemm", shape=[-1, 10], channels=10, output=True, receptive_field=field
+    )
     tensor = InputTensor(name="x", shape=[-1, 3, 32, 32])
-    described = DescribeModelResponse(format="ONNX", layers=[layer], input_tensors=[tensor])
+    origin = InputOrigin(field="high", source=INPUT_SOURCE_GRAPH, evidence="first sub")
+    described = DescribeModelResponse(
+        format="ONNX",
+        layers=[layer],
+        input_tensors=[tensor],
+        input=Input(channels=5, resize=256, fit=FIT_STRETCH),
+        input_origins=[origin],
+        logits="fc",
+        class_names=[f"class {index}" for index in range(10)],
+    )
     scripted.scripts = [[described], [described]]
     table = run("describe", model).stdout
     assert all(text in table for text in ("ONNX", "x [n, 3, 32, 32]", "Gemm", "[n, 10]", "output"))
+    assert all(text in table for text in ("7 x 9 / 2", "by graph", "high (first sub)"))
+    assert all(
+        text in table for text in ("of 5 channels", "stretched to 256", "class 7 and 2 more")
+    )
     assert json.loads(run("describe", model, "--json").stdout)["layers"][0]["channels"] == 10
 
 

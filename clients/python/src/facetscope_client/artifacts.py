@@ -20,8 +20,8 @@ Source = str | os.PathLike[str] | bytes
 CHUNK_BYTES: Final = 256 * 1024
 """Bytes in one message: below 64 KiB the cost of messages dominates, above 1 MiB nothing is won."""
 
-PICTURE_SUFFIXES: Final = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".webp"})
-"""What a picture's name ends with, in lower case."""
+PICTURE_SUFFIXES: Final = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".npy", ".png", ".webp"})
+"""What the name of a picture, or of an array of one, ends with, in lower case."""
 
 
 class NoPicturesError(ValueError):

@@ -99,6 +99,7 @@ class ReportFolder:
         """A name for the folder of ``unit`` that any file system takes and no other unit has."""
         layer = re.sub(r"[^\w.-]+", "_", unit.layer).strip("._")[:LONGEST_NAME] or "layer"
         name = "-".join([layer, str(unit.channel), *map(str, unit.position)])
+        name += f"~{unit.channel_axis}" if unit.HasField("channel_axis") else ""
         taken = {folder.name for folder in self.units.values()}
         names = chain([name], (f"{name}.{number}" for number in count(2)))
         return next(each for each in names if each not in taken)

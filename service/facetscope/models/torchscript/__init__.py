@@ -5,6 +5,7 @@ at once. What depends on the image is written down as a graph of pure tensor ope
 else (weights, sizes, branches, checks) has its value by the end.
 """
 
+from facetscope.models.torchscript.archive import extras, first_kernel
 from facetscope.models.torchscript.translator import translate
 
-__all__ = ["translate"]
+__all__ = ["extras", "first_kernel", "translate"]

@@ -198,8 +198,9 @@ def inspect(
         list[Unit],
         typer.Option(
             parser=parse_unit,
-            metavar="LAYER:CHANNEL[@Y,X]",
-            help="What to explain: a channel of a layer, or one neuron of it. May be repeated.",
+            metavar="LAYER:CHANNEL[@Y,X][~AXIS]",
+            help="What to explain: a channel of a layer, or one neuron of it; AXIS counts channels "
+            "where `describe` has them along another. May be repeated.",
         ),
     ],
     out: Annotated[

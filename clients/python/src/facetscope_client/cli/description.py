@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Final
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -11,11 +12,20 @@ from rich.text import Text
 from facetscope_client.gen.facetscope.v1.inspection_pb2 import DescribeModelResponse
 from facetscope_client.gen.facetscope.v1.model_pb2 import (
     COLOR_ORDER_BGR,
+    FIT_LETTERBOX,
     FIT_STRETCH,
+    GAMMA_LINEAR,
+    INPUT_SOURCE_DEFAULT,
+    INPUT_SOURCE_REQUEST,
     LAYOUT_NHWC,
     Input,
+    InputSource,
     Layer,
+    ReceptiveField,
 )
+
+MOST_NAMES: Final = 8
+"""Names of classes that are shown; all are in the answer."""
 
 
 def description_table(model: DescribeModelResponse) -> RenderableType:
@@ -32,7 +42,13 @@ def _facts(model: DescribeModelResponse) -> Table:
     for tensor in model.input_tensors:
         table.add_row("takes", f"{tensor.name} {_shape(tensor.shape)}")
     table.add_row("input", _input(model.input))
+    for origin, names in _origins(model).items():
+        table.add_row(origin, names)
     table.add_row("code layer", model.code_layer)
+    classes = ", ".join(filter(None, [model.logits, model.probabilities]))
+    table.add_row("classes", classes or "none: no output has one row of numbers for each picture")
+    if model.class_names:
+        table.add_row("class names", _names(model.class_names))
     table.add_row("parity", _parity(model))
     return table
 
@@ -43,6 +59,7 @@ def _layers(model: DescribeModelResponse) -> Table:
     table.add_column("kind")
     table.add_column("shape")
     table.add_column("units", justify="right")
+    table.add_column("sees")
     table.add_column()
     for layer in model.layers:
         table.add_row(
@@ -50,6 +67,7 @@ def _layers(model: DescribeModelResponse) -> Table:
             layer.kind,
             _shape(layer.shape),
             f"{layer.channels:,}",
+            _sees(layer.receptive_field) if layer.HasField("receptive_field") else "",
             _remark(layer, model.code_layer),
         )
     return table
@@ -62,13 +80,42 @@ def _shape(sizes: Iterable[int]) -> str:
 
 def _input(input: Input) -> str:
     order = "BGR" if input.color_order == COLOR_ORDER_BGR else "RGB"
-    colours = "grey" if input.channels == 1 else order
+    colours = {1: "grey", 3: order}.get(input.channels, f"of {input.channels} channels")
+    light = ", linear" if input.gamma == GAMMA_LINEAR else ""
     layout = "NHWC" if input.layout == LAYOUT_NHWC else "NCHW"
     numbers = f"mean {_numbers(input.mean)}, std {_numbers(input.std)}"
-    fit = "stretched" if input.fit == FIT_STRETCH else f"centre {input.crop_fraction:.4g} kept"
     return (
-        f"{input.height} x {input.width} {colours}, {layout}, "
-        f"range {input.low:g} to {input.high:g}, {numbers}, {fit}"
+        f"{input.height} x {input.width} {colours}{light}, {layout}, "
+        f"range {input.low:g} to {input.high:g}, {numbers}, {_fit(input)}"
+    )
+
+
+def _fit(input: Input) -> str:
+    if input.fit == FIT_LETTERBOX:
+        return "whole pictures on grey"
+    how = "stretched" if input.fit == FIT_STRETCH else "short side resized"
+    return f"{how} to {input.resize}, centre cut"
+
+
+def _origins(model: DescribeModelResponse) -> dict[str, str]:
+    """Fields of the input that the file says, by what says them."""
+    said: dict[str, list[str]] = {}
+    for origin in model.input_origins:
+        if origin.source not in (INPUT_SOURCE_DEFAULT, INPUT_SOURCE_REQUEST):
+            source = InputSource.Name(origin.source).removeprefix("INPUT_SOURCE_").lower()
+            said.setdefault(f"by {source}", []).append(f"{origin.field} ({origin.evidence})")
+    return {source: ", ".join(fields) for source, fields in said.items()}
+
+
+def _names(names: Sequence[str]) -> str:
+    rest = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
+    return ", ".join(names[:MOST_NAMES]) + rest
+
+
+def _sees(field: ReceptiveField) -> str:
+    """For example ``11 x 11 / 4``: windows of 11 by 11 pixels, 4 pixels apart."""
+    return (
+        f"{' x '.join(map(str, field.size))} / {' x '.join(map(str, dict.fromkeys(field.stride)))}"
     )
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 from google.protobuf.json_format import Parse, ParseError
@@ -22,11 +22,18 @@ from facetscope_client.cli.parsing import (
 from facetscope_client.gen.facetscope.v1.facet_pb2 import Discovery
 from facetscope_client.gen.facetscope.v1.model_pb2 import (
     COLOR_ORDER_BGR,
+    COLOR_ORDER_RGB,
     COLOR_ORDER_UNSPECIFIED,
+    FIT_CENTER_CROP,
+    FIT_LETTERBOX,
     FIT_STRETCH,
     FIT_UNSPECIFIED,
+    GAMMA_LINEAR,
+    GAMMA_SRGB,
+    GAMMA_UNSPECIFIED,
     INTERPOLATION_BICUBIC,
     INTERPOLATION_UNSPECIFIED,
+    LAYOUT_NCHW,
     LAYOUT_NHWC,
     LAYOUT_UNSPECIFIED,
     Input,
@@ -44,6 +51,14 @@ _discovery = partial(typer.Option, rich_help_panel="How facets are found")
 _synthesis = partial(typer.Option, rich_help_panel="How images are synthesized")
 
 
+class FitName(StrEnum):
+    """How a picture of another size is fitted."""
+
+    CROP = "crop"
+    STRETCH = "stretch"
+    LETTERBOX = "letterbox"
+
+
 class StartName(StrEnum):
     """Where an inspection can start its images."""
 
@@ -51,42 +66,69 @@ class StartName(StrEnum):
     NOISE = "noise"
 
 
+COLOR_ORDERS: Final = {
+    None: COLOR_ORDER_UNSPECIFIED,
+    True: COLOR_ORDER_BGR,
+    False: COLOR_ORDER_RGB,
+}
+LAYOUTS: Final = {None: LAYOUT_UNSPECIFIED, True: LAYOUT_NHWC, False: LAYOUT_NCHW}
+GAMMAS: Final = {None: GAMMA_UNSPECIFIED, True: GAMMA_LINEAR, False: GAMMA_SRGB}
+FITS: Final = {
+    None: FIT_UNSPECIFIED,
+    FitName.CROP: FIT_CENTER_CROP,
+    FitName.STRETCH: FIT_STRETCH,
+    FitName.LETTERBOX: FIT_LETTERBOX,
+}
+"""What options that are not given, given or denied stand for."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class InputOptions:
-    """What the file of a model does not say about its input."""
+    """What the file of a model does not say about its input, or says wrong."""
 
     size: Annotated[
         Size | None,
         _input(
             parser=parse_size,
             metavar="N|HxW",
-            help="Height and width in pixels. Default: what the file declares, else 224.",
+            help="Height and width in pixels. Default: what the file says, else 224.",
         ),
     ] = None
     channels: Annotated[
         int | None,
         _input(
             min=1,
-            max=3,
-            metavar="1|3",
-            help="1 for grey, 3 for colour. Default: what the file declares, else 3.",
+            max=64,
+            metavar="N",
+            help="1 for grey, 3 for colour; other numbers are read from .npy arrays [H, W, N]. "
+            "Default: what the file says, else 3.",
         ),
     ] = None
     bgr: Annotated[
-        bool,
-        _input("--bgr", help="Blue comes first (Caffe, OpenCV)."),
-    ] = False
+        bool | None,
+        _input(
+            "--bgr/--rgb",
+            show_default=False,
+            help="Blue comes first (Caffe, OpenCV), or red. Default: what the file says, else red.",
+        ),
+    ] = None
     nhwc: Annotated[
-        bool,
-        _input("--nhwc", help="Channels come last (TensorFlow)."),
-    ] = False
+        bool | None,
+        _input(
+            "--nhwc/--nchw",
+            show_default=False,
+            help="Channels come last (TensorFlow), or first. Default: what the file says, else "
+            "first.",
+        ),
+    ] = None
     value_range: Annotated[
         Numbers | None,
         _input(
             "--range",
             parser=parse_numbers,
             metavar="LOW,HIGH",
-            help="What black and white become before mean and std. Default: 0,1.",
+            help="What black and white become before mean and std. Default: what the file says, "
+            "else 0,1.",
         ),
     ] = None
     mean: Annotated[
@@ -94,7 +136,7 @@ class InputOptions:
         _input(
             parser=parse_numbers,
             metavar="M[,M,M]",
-            help="Subtracted. Default: ImageNet's for colour without range and std, else 0.",
+            help="Subtracted. Default: ImageNet's for colour without any range or std, else 0.",
         ),
     ] = None
     std: Annotated[
@@ -102,20 +144,44 @@ class InputOptions:
         _input(
             parser=parse_numbers,
             metavar="S[,S,S]",
-            help="Divided by. Default: ImageNet's for colour without range and mean, else 1.",
+            help="Divided by. Default: ImageNet's for colour without any range or mean, else 1.",
         ),
     ] = None
-    stretch: Annotated[
-        bool,
-        _input("--stretch", help="Resize whole pictures; cut nothing."),
-    ] = False
+    linear: Annotated[
+        bool | None,
+        _input(
+            "--linear/--srgb",
+            show_default=False,
+            help="Levels are in proportion to light, or as in picture files. Default: what the "
+            "file says, else as in picture files.",
+        ),
+    ] = None
+    fit: Annotated[
+        FitName | None,
+        _input(
+            help="`crop` keeps proportions and cuts the centre (torchvision), `stretch` does not "
+            "(Caffe), `letterbox` shows whole pictures on grey (YOLO). Default: what the file "
+            "says, else crop.",
+        ),
+    ] = None
+    resize: Annotated[
+        int | None,
+        _input(
+            min=8,
+            max=4096,
+            metavar="N",
+            help="Short side that a picture is resized to before the centre is cut: 256 for "
+            "torchvision's usual --size 224. Default: by --crop-fraction.",
+        ),
+    ] = None
     crop_fraction: Annotated[
         float | None,
         _input(
             min=0.0,
             max=1.0,
             metavar="PART",
-            help="Part of a picture's short side that the centred cut keeps. Default: 0.875.",
+            help="Part of the resized picture's short side that is kept. Default: 0.875 of a "
+            "crop, else 1.",
         ),
     ] = None
     bicubic: Annotated[
@@ -139,6 +205,9 @@ class InputOptions:
         for name in ("mean", "std"):
             if getattr(given, name):
                 chosen.ClearField(name)
+        if given.resize or given.HasField("crop_fraction"):
+            chosen.ClearField("resize")
+            chosen.ClearField("crop_fraction")
         chosen.MergeFrom(given)
         return chosen
 
@@ -157,13 +226,15 @@ class InputOptions:
             height=height,
             width=width,
             channels=self.channels or 0,
-            color_order=COLOR_ORDER_BGR if self.bgr else COLOR_ORDER_UNSPECIFIED,
-            layout=LAYOUT_NHWC if self.nhwc else LAYOUT_UNSPECIFIED,
+            color_order=COLOR_ORDERS[self.bgr],
+            layout=LAYOUTS[self.nhwc],
             low=low,
             high=high,
             mean=self.mean or (),
             std=self.std or (),
-            fit=FIT_STRETCH if self.stretch else FIT_UNSPECIFIED,
+            gamma=GAMMAS[self.linear],
+            fit=FITS[self.fit],
+            resize=self.resize or 0,
             crop_fraction=self.crop_fraction,
             interpolation=INTERPOLATION_BICUBIC if self.bicubic else INTERPOLATION_UNSPECIFIED,
         )

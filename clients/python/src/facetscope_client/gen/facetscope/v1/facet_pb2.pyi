@@ -29,7 +29,7 @@ class ImageSet(google.protobuf.message.Message):
     INLINE_FIELD_NUMBER: builtins.int
     @property
     def digests(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
-        """SHA-256 digests of artifacts, each a tar (plain or gzip) or zip of pictures. The name of the
+        """SHA-256 digests of artifacts, each a tar (plain or gzip) or zip of pictures or arrays. The name of the
         folder that a picture lies in is its label.
         """
 
@@ -61,7 +61,10 @@ class InlineImage(google.protobuf.message.Message):
     label: builtins.str
     """Its class, if known."""
     data: builtins.bytes
-    """The file: PNG, JPEG, WebP, BMP or GIF."""
+    """The file: PNG, JPEG, WebP, BMP or GIF; or an array as NumPy saves it (.npy), of shape [height,
+    width, channels], of uint8, uint16 (of which the upper 8 bits are kept) or fractions in [0, 1].
+    Models with other than 1 or 3 channels take arrays alone.
+    """
     def __init__(
         self,
         *,
@@ -284,7 +287,9 @@ Global___Point: typing_extensions.TypeAlias = Point
 
 @typing.final
 class EncodedImage(google.protobuf.message.Message):
-    """A picture as a file."""
+    """A picture as a file. Of a model's input with another number of channels than 1 or 3, the first three
+    channels are shown as red, green and blue.
+    """
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 

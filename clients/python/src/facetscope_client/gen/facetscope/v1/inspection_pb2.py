@@ -27,7 +27,7 @@ from . import model_pb2 as facetscope_dot_v1_dot_model__pb2
 from . import synthesis_pb2 as facetscope_dot_v1_dot_synthesis__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x66\x61\x63\x65tscope/v1/inspection.proto\x12\rfacetscope.v1\x1a\x19\x66\x61\x63\x65tscope/v1/facet.proto\x1a\x19\x66\x61\x63\x65tscope/v1/model.proto\x1a\x1d\x66\x61\x63\x65tscope/v1/synthesis.proto\"`\n\x14\x44\x65scribeModelRequest\x12#\n\x05model\x18\x01 \x01(\x0b\x32\x14.facetscope.v1.Model\x12#\n\x05input\x18\x02 \x01(\x0b\x32\x14.facetscope.v1.Input\"\xf0\x01\n\x15\x44\x65scribeModelResponse\x12\x0e\n\x06\x64igest\x18\x01 \x01(\t\x12\x0e\n\x06\x66ormat\x18\x02 \x01(\t\x12\x31\n\rinput_tensors\x18\x03 \x03(\x0b\x32\x1a.facetscope.v1.InputTensor\x12#\n\x05input\x18\x04 \x01(\x0b\x32\x14.facetscope.v1.Input\x12$\n\x06layers\x18\x05 \x03(\x0b\x32\x14.facetscope.v1.Layer\x12\x12\n\ncode_layer\x18\x06 \x01(\t\x12%\n\x06parity\x18\x07 \x01(\x0b\x32\x15.facetscope.v1.Parity\"\xda\x01\n\x15\x44iscoverFacetsRequest\x12#\n\x05model\x18\x01 \x01(\x0b\x32\x14.facetscope.v1.Model\x12#\n\x05input\x18\x02 \x01(\x0b\x32\x14.facetscope.v1.Input\x12!\n\x04unit\x18\x03 \x01(\x0b\x32\x13.facetscope.v1.Unit\x12\'\n\x06images\x18\x04 \x01(\x0b\x32\x17.facetscope.v1.ImageSet\x12+\n\tdiscovery\x18\x05 \x01(\x0b\x32\x18.facetscope.v1.Discovery\"=\n\x16\x44iscoverFacetsResponse\x12#\n\x05\x65vent\x18\x01 \x01(\x0b\x32\x14.facetscope.v1.Event\"\xf0\x01\n\x19MaximizeActivationRequest\x12#\n\x05model\x18\x01 \x01(\x0b\x32\x14.facetscope.v1.Model\x12#\n\x05input\x18\x02 \x01(\x0b\x32\x14.facetscope.v1.Input\x12!\n\x04unit\x18\x03 \x01(\x0b\x32\x13.facetscope.v1.Unit\x12+\n\tsynthesis\x18\x04 \x01(\x0b\x32\x18.facetscope.v1.Synthesis\x12*\n\x06starts\x18\x05 \x03(\x0b\x32\x1a.facetscope.v1.InlineImage\x12\r\n\x05\x63ount\x18\x06 \x01(\r\"A\n\x1aMaximizeActivationResponse\x12#\n\x05\x65vent\x18\x01 \x01(\x0b\x32\x14.facetscope.v1.Event\"\x86\x02\n\x13InspectUnitsRequest\x12#\n\x05model\x18\x01 \x01(\x0b\x32\x14.facetscope.v1.Model\x12#\n\x05input\x18\x02 \x01(\x0b\x32\x14.facetscope.v1.Input\x12\"\n\x05units\x18\x03 \x03(\x0b\x32\x13.facetscope.v1.Unit\x12\'\n\x06images\x18\x04 \x01(\x0b\x32\x17.facetscope.v1.ImageSet\x12+\n\tdiscovery\x18\x05 \x01(\x0b\x32\x18.facetscope.v1.Discovery\x12+\n\tsynthesis\x18\x06 \x01(\x0b\x32\x18.facetscope.v1.Synthesis\";\n\x14InspectUnitsResponse\x12#\n\x05\x65vent\x18\x01 \x01(\x0b\x32\x14.facetscope.v1.Event\"\x84\x02\n\x05\x45vent\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12+\n\x08progress\x18\x02 \x01(\x0b\x32\x17.facetscope.v1.ProgressH\x00\x12.\n\x07preview\x18\x03 \x01(\x0b\x32\x1b.facetscope.v1.PreviewImageH\x00\x12%\n\x05\x66\x61\x63\x65t\x18\x04 \x01(\x0b\x32\x14.facetscope.v1.FacetH\x00\x12\x30\n\x05image\x18\x05 \x01(\x0b\x32\x1f.facetscope.v1.SynthesizedImageH\x00\x12+\n\x08manifest\x18\x06 \x01(\x0b\x32\x17.facetscope.v1.ManifestH\x00\x42\x06\n\x04kind\"\x99\x01\n\x08Progress\x12\'\n\x05phase\x18\x01 \x01(\x0e\x32\x18.facetscope.v1.WorkPhase\x12!\n\x04unit\x18\x02 \x01(\x0b\x32\x13.facetscope.v1.Unit\x12\x0c\n\x04\x64one\x18\x03 \x01(\x04\x12\r\n\x05total\x18\x04 \x01(\x04\x12\x16\n\tobjective\x18\x05 \x01(\x01H\x00\x88\x01\x01\x42\x0c\n\n_objective\"\xce\x02\n\x08Manifest\x12\x14\n\x0cmodel_digest\x18\x01 \x01(\t\x12\x19\n\x11image_set_digests\x18\x02 \x03(\t\x12#\n\x05input\x18\x03 \x01(\x0b\x32\x14.facetscope.v1.Input\x12\x12\n\ncode_layer\x18\x04 \x01(\t\x12\x0e\n\x06\x64\x65vice\x18\x05 \x01(\t\x12\x37\n\x08versions\x18\x06 \x03(\x0b\x32%.facetscope.v1.Manifest.VersionsEntry\x12\x13\n\x0bimages_read\x18\x07 \x01(\r\x12\x1a\n\x12undecodable_images\x18\x08 \x03(\t\x12\x19\n\x11undecodable_count\x18\t \x01(\r\x12\x12\n\njob_digest\x18\n \x01(\t\x1a/\n\rVersionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01*\xb4\x01\n\tWorkPhase\x12\x1a\n\x16WORK_PHASE_UNSPECIFIED\x10\x00\x12\x15\n\x11WORK_PHASE_QUEUED\x10\x01\x12\x1c\n\x18WORK_PHASE_LOADING_MODEL\x10\x02\x12\x1e\n\x1aWORK_PHASE_ENCODING_IMAGES\x10\x03\x12\x19\n\x15WORK_PHASE_CLUSTERING\x10\x04\x12\x1b\n\x17WORK_PHASE_SYNTHESIZING\x10\x05\x32\x98\x03\n\x11InspectionService\x12Z\n\rDescribeModel\x12#.facetscope.v1.DescribeModelRequest\x1a$.facetscope.v1.DescribeModelResponse\x12_\n\x0e\x44iscoverFacets\x12$.facetscope.v1.DiscoverFacetsRequest\x1a%.facetscope.v1.DiscoverFacetsResponse0\x01\x12k\n\x12MaximizeActivation\x12(.facetscope.v1.MaximizeActivationRequest\x1a).facetscope.v1.MaximizeActivationResponse0\x01\x12Y\n\x0cInspectUnits\x12\".facetscope.v1.InspectUnitsRequest\x1a#.facetscope.v1.InspectUnitsResponse0\x01\x42@\n\x10io.facetscope.v1P\x01Z\x1a\x66\x61\x63\x65tscope/v1;facetscopev1\xaa\x02\rFacetscope.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x66\x61\x63\x65tscope/v1/inspection.proto\x12\rfacetscope.v1\x1a\x19\x66\x61\x63\x65tscope/v1/facet.proto\x1a\x19\x66\x61\x63\x65tscope/v1/model.proto\x1a\x1d\x66\x61\x63\x65tscope/v1/synthesis.proto\"`\n\x14\x44\x65scribeModelRequest\x12#\n\x05model\x18\x01 \x01(\x0b\x32\x14.facetscope.v1.Model\x12#\n\x05input\x18\x02 \x01(\x0b\x32\x14.facetscope.v1.Input\"\xdf\x02\n\x15\x44\x65scribeModelResponse\x12\x0e\n\x06\x64igest\x18\x01 \x01(\t\x12\x0e\n\x06\x66ormat\x18\x02 \x01(\t\x12\x31\n\rinput_tensors\x18\x03 \x03(\x0b\x32\x1a.facetscope.v1.InputTensor\x12#\n\x05input\x18\x04 \x01(\x0b\x32\x14.facetscope.v1.Input\x12$\n\x06layers\x18\x05 \x03(\x0b\x32\x14.facetscope.v1.Layer\x12\x12\n\ncode_layer\x18\x06 \x01(\t\x12%\n\x06parity\x18\x07 \x01(\x0b\x32\x15.facetscope.v1.Parity\x12\x31\n\rinput_origins\x18\x08 \x03(\x0b\x32\x1a.facetscope.v1.InputOrigin\x12\x0e\n\x06logits\x18\t \x01(\t\x12\x15\n\rprobabilities\x18\n \x01(\t\x12\x13\n\x0b\x63lass_names\x18\x0b \x03(\t\"\xda\x01\n\x15\x44iscoverFacetsRequest\x12#\n\x05model\x18\x01 \x01(\x0b\x32\x14.facetscope.v1.Model\x12#\n\x05input\x18\x02 \x01(\x0b\x32\x14.facetscope.v1.Input\x12!\n\x04unit\x18\x03 \x01(\x0b\x32\x13.facetscope.v1.Unit\x12\'\n\x06images\x18\x04 \x01(\x0b\x32\x17.facetscope.v1.ImageSet\x12+\n\tdiscovery\x18\x05 \x01(\x0b\x32\x18.facetscope.v1.Discovery\"=\n\x16\x44iscoverFacetsResponse\x12#\n\x05\x65vent\x18\x01 \x01(\x0b\x32\x14.facetscope.v1.Event\"\xf0\x01\n\x19MaximizeActivationRequest\x12#\n\x05model\x18\x01 \x01(\x0b\x32\x14.facetscope.v1.Model\x12#\n\x05input\x18\x02 \x01(\x0b\x32\x14.facetscope.v1.Input\x12!\n\x04unit\x18\x03 \x01(\x0b\x32\x13.facetscope.v1.Unit\x12+\n\tsynthesis\x18\x04 \x01(\x0b\x32\x18.facetscope.v1.Synthesis\x12*\n\x06starts\x18\x05 \x03(\x0b\x32\x1a.facetscope.v1.InlineImage\x12\r\n\x05\x63ount\x18\x06 \x01(\r\"A\n\x1aMaximizeActivationResponse\x12#\n\x05\x65vent\x18\x01 \x01(\x0b\x32\x14.facetscope.v1.Event\"\x86\x02\n\x13InspectUnitsRequest\x12#\n\x05model\x18\x01 \x01(\x0b\x32\x14.facetscope.v1.Model\x12#\n\x05input\x18\x02 \x01(\x0b\x32\x14.facetscope.v1.Input\x12\"\n\x05units\x18\x03 \x03(\x0b\x32\x13.facetscope.v1.Unit\x12\'\n\x06images\x18\x04 \x01(\x0b\x32\x17.facetscope.v1.ImageSet\x12+\n\tdiscovery\x18\x05 \x01(\x0b\x32\x18.facetscope.v1.Discovery\x12+\n\tsynthesis\x18\x06 \x01(\x0b\x32\x18.facetscope.v1.Synthesis\";\n\x14InspectUnitsResponse\x12#\n\x05\x65vent\x18\x01 \x01(\x0b\x32\x14.facetscope.v1.Event\"\x84\x02\n\x05\x45vent\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12+\n\x08progress\x18\x02 \x01(\x0b\x32\x17.facetscope.v1.ProgressH\x00\x12.\n\x07preview\x18\x03 \x01(\x0b\x32\x1b.facetscope.v1.PreviewImageH\x00\x12%\n\x05\x66\x61\x63\x65t\x18\x04 \x01(\x0b\x32\x14.facetscope.v1.FacetH\x00\x12\x30\n\x05image\x18\x05 \x01(\x0b\x32\x1f.facetscope.v1.SynthesizedImageH\x00\x12+\n\x08manifest\x18\x06 \x01(\x0b\x32\x17.facetscope.v1.ManifestH\x00\x42\x06\n\x04kind\"\x99\x01\n\x08Progress\x12\'\n\x05phase\x18\x01 \x01(\x0e\x32\x18.facetscope.v1.WorkPhase\x12!\n\x04unit\x18\x02 \x01(\x0b\x32\x13.facetscope.v1.Unit\x12\x0c\n\x04\x64one\x18\x03 \x01(\x04\x12\r\n\x05total\x18\x04 \x01(\x04\x12\x16\n\tobjective\x18\x05 \x01(\x01H\x00\x88\x01\x01\x42\x0c\n\n_objective\"\xce\x02\n\x08Manifest\x12\x14\n\x0cmodel_digest\x18\x01 \x01(\t\x12\x19\n\x11image_set_digests\x18\x02 \x03(\t\x12#\n\x05input\x18\x03 \x01(\x0b\x32\x14.facetscope.v1.Input\x12\x12\n\ncode_layer\x18\x04 \x01(\t\x12\x0e\n\x06\x64\x65vice\x18\x05 \x01(\t\x12\x37\n\x08versions\x18\x06 \x03(\x0b\x32%.facetscope.v1.Manifest.VersionsEntry\x12\x13\n\x0bimages_read\x18\x07 \x01(\r\x12\x1a\n\x12undecodable_images\x18\x08 \x03(\t\x12\x19\n\x11undecodable_count\x18\t \x01(\r\x12\x12\n\njob_digest\x18\n \x01(\t\x1a/\n\rVersionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01*\xb4\x01\n\tWorkPhase\x12\x1a\n\x16WORK_PHASE_UNSPECIFIED\x10\x00\x12\x15\n\x11WORK_PHASE_QUEUED\x10\x01\x12\x1c\n\x18WORK_PHASE_LOADING_MODEL\x10\x02\x12\x1e\n\x1aWORK_PHASE_ENCODING_IMAGES\x10\x03\x12\x19\n\x15WORK_PHASE_CLUSTERING\x10\x04\x12\x1b\n\x17WORK_PHASE_SYNTHESIZING\x10\x05\x32\x98\x03\n\x11InspectionService\x12Z\n\rDescribeModel\x12#.facetscope.v1.DescribeModelRequest\x1a$.facetscope.v1.DescribeModelResponse\x12_\n\x0e\x44iscoverFacets\x12$.facetscope.v1.DiscoverFacetsRequest\x1a%.facetscope.v1.DiscoverFacetsResponse0\x01\x12k\n\x12MaximizeActivation\x12(.facetscope.v1.MaximizeActivationRequest\x1a).facetscope.v1.MaximizeActivationResponse0\x01\x12Y\n\x0cInspectUnits\x12\".facetscope.v1.InspectUnitsRequest\x1a#.facetscope.v1.InspectUnitsResponse0\x01\x42@\n\x10io.facetscope.v1P\x01Z\x1a\x66\x61\x63\x65tscope/v1;facetscopev1\xaa\x02\rFacetscope.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,32 +37,32 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._serialized_options = b'\n\020io.facetscope.v1P\001Z\032facetscope/v1;facetscopev1\252\002\rFacetscope.V1'
   _globals['_MANIFEST_VERSIONSENTRY']._loaded_options = None
   _globals['_MANIFEST_VERSIONSENTRY']._serialized_options = b'8\001'
-  _globals['_WORKPHASE']._serialized_start=2152
-  _globals['_WORKPHASE']._serialized_end=2332
+  _globals['_WORKPHASE']._serialized_start=2263
+  _globals['_WORKPHASE']._serialized_end=2443
   _globals['_DESCRIBEMODELREQUEST']._serialized_start=134
   _globals['_DESCRIBEMODELREQUEST']._serialized_end=230
   _globals['_DESCRIBEMODELRESPONSE']._serialized_start=233
-  _globals['_DESCRIBEMODELRESPONSE']._serialized_end=473
-  _globals['_DISCOVERFACETSREQUEST']._serialized_start=476
-  _globals['_DISCOVERFACETSREQUEST']._serialized_end=694
-  _globals['_DISCOVERFACETSRESPONSE']._serialized_start=696
-  _globals['_DISCOVERFACETSRESPONSE']._serialized_end=757
-  _globals['_MAXIMIZEACTIVATIONREQUEST']._serialized_start=760
-  _globals['_MAXIMIZEACTIVATIONREQUEST']._serialized_end=1000
-  _globals['_MAXIMIZEACTIVATIONRESPONSE']._serialized_start=1002
-  _globals['_MAXIMIZEACTIVATIONRESPONSE']._serialized_end=1067
-  _globals['_INSPECTUNITSREQUEST']._serialized_start=1070
-  _globals['_INSPECTUNITSREQUEST']._serialized_end=1332
-  _globals['_INSPECTUNITSRESPONSE']._serialized_start=1334
-  _globals['_INSPECTUNITSRESPONSE']._serialized_end=1393
-  _globals['_EVENT']._serialized_start=1396
-  _globals['_EVENT']._serialized_end=1656
-  _globals['_PROGRESS']._serialized_start=1659
-  _globals['_PROGRESS']._serialized_end=1812
-  _globals['_MANIFEST']._serialized_start=1815
-  _globals['_MANIFEST']._serialized_end=2149
-  _globals['_MANIFEST_VERSIONSENTRY']._serialized_start=2102
-  _globals['_MANIFEST_VERSIONSENTRY']._serialized_end=2149
-  _globals['_INSPECTIONSERVICE']._serialized_start=2335
-  _globals['_INSPECTIONSERVICE']._serialized_end=2743
+  _globals['_DESCRIBEMODELRESPONSE']._serialized_end=584
+  _globals['_DISCOVERFACETSREQUEST']._serialized_start=587
+  _globals['_DISCOVERFACETSREQUEST']._serialized_end=805
+  _globals['_DISCOVERFACETSRESPONSE']._serialized_start=807
+  _globals['_DISCOVERFACETSRESPONSE']._serialized_end=868
+  _globals['_MAXIMIZEACTIVATIONREQUEST']._serialized_start=871
+  _globals['_MAXIMIZEACTIVATIONREQUEST']._serialized_end=1111
+  _globals['_MAXIMIZEACTIVATIONRESPONSE']._serialized_start=1113
+  _globals['_MAXIMIZEACTIVATIONRESPONSE']._serialized_end=1178
+  _globals['_INSPECTUNITSREQUEST']._serialized_start=1181
+  _globals['_INSPECTUNITSREQUEST']._serialized_end=1443
+  _globals['_INSPECTUNITSRESPONSE']._serialized_start=1445
+  _globals['_INSPECTUNITSRESPONSE']._serialized_end=1504
+  _globals['_EVENT']._serialized_start=1507
+  _globals['_EVENT']._serialized_end=1767
+  _globals['_PROGRESS']._serialized_start=1770
+  _globals['_PROGRESS']._serialized_end=1923
+  _globals['_MANIFEST']._serialized_start=1926
+  _globals['_MANIFEST']._serialized_end=2260
+  _globals['_MANIFEST_VERSIONSENTRY']._serialized_start=2213
+  _globals['_MANIFEST_VERSIONSENTRY']._serialized_end=2260
+  _globals['_INSPECTIONSERVICE']._serialized_start=2446
+  _globals['_INSPECTIONSERVICE']._serialized_end=2854
 # @@protoc_insertion_point(module_scope)

@@ -98,12 +98,22 @@ class DescribeModelResponse(google.protobuf.message.Message):
     LAYERS_FIELD_NUMBER: builtins.int
     CODE_LAYER_FIELD_NUMBER: builtins.int
     PARITY_FIELD_NUMBER: builtins.int
+    INPUT_ORIGINS_FIELD_NUMBER: builtins.int
+    LOGITS_FIELD_NUMBER: builtins.int
+    PROBABILITIES_FIELD_NUMBER: builtins.int
+    CLASS_NAMES_FIELD_NUMBER: builtins.int
     digest: builtins.str
     """SHA-256 of the file."""
     format: builtins.str
     """`ONNX` or `TorchScript`."""
     code_layer: builtins.str
     """The layer that is compared by when a discovery names none."""
+    logits: builtins.str
+    """Layer of the scores of the classes, from the first output that is [batch, classes]. Empty where
+    there is none.
+    """
+    probabilities: builtins.str
+    """Layer that is the softmax of these scores. Empty where the model gives out the scores themselves."""
     @property
     def input_tensors(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[model_pb2.InputTensor]:
         """What the model takes, as the file declares it."""
@@ -122,6 +132,16 @@ class DescribeModelResponse(google.protobuf.message.Message):
         than PyTorch can run the file.
         """
 
+    @property
+    def input_origins(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[model_pb2.InputOrigin]:
+        """Where each field of `input` comes from."""
+
+    @property
+    def class_names(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Names of the classes in the order of their channels, where the file has them in its metadata. A
+        detector's may be those of other channels than of `logits`.
+        """
+
     def __init__(
         self,
         *,
@@ -132,9 +152,13 @@ class DescribeModelResponse(google.protobuf.message.Message):
         layers: collections.abc.Iterable[model_pb2.Layer] | None = ...,
         code_layer: builtins.str = ...,
         parity: model_pb2.Parity | None = ...,
+        input_origins: collections.abc.Iterable[model_pb2.InputOrigin] | None = ...,
+        logits: builtins.str = ...,
+        probabilities: builtins.str = ...,
+        class_names: collections.abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["input", b"input", "parity", b"parity"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["code_layer", b"code_layer", "digest", b"digest", "format", b"format", "input", b"input", "input_tensors", b"input_tensors", "layers", b"layers", "parity", b"parity"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["class_names", b"class_names", "code_layer", b"code_layer", "digest", b"digest", "format", b"format", "input", b"input", "input_origins", b"input_origins", "input_tensors", b"input_tensors", "layers", b"layers", "logits", b"logits", "parity", b"parity", "probabilities", b"probabilities"]) -> None: ...
 
 Global___DescribeModelResponse: typing_extensions.TypeAlias = DescribeModelResponse
 

@@ -76,9 +76,18 @@ class _FitEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWr
     FIT_UNSPECIFIED: _Fit.ValueType  # 0
     """The default of the field it stands in."""
     FIT_CENTER_CROP: _Fit.ValueType  # 1
-    """Cut the largest centred window of the input's proportions, shrunk by crop_fraction, and resize it."""
+    """Resize, keeping proportions, so that the short side has `resize` pixels, and cut the centre, as
+    torchvision's Resize and CenterCrop do; for an input that is no square, so that the resized
+    picture covers the input times `resize` over its short side.
+    """
     FIT_STRETCH: _Fit.ValueType  # 2
-    """Resize the whole picture, whatever its proportions."""
+    """Resize whatever the proportions, to the input times `resize` over its short side, and cut the
+    centre, as Caffe does.
+    """
+    FIT_LETTERBOX: _Fit.ValueType  # 3
+    """Resize, keeping proportions, to lie within the input, and centre on grey of level 114, as YOLO
+    does.
+    """
 
 class Fit(_Fit, metaclass=_FitEnumTypeWrapper):
     """How a picture is brought to the size of the input."""
@@ -86,10 +95,79 @@ class Fit(_Fit, metaclass=_FitEnumTypeWrapper):
 FIT_UNSPECIFIED: Fit.ValueType  # 0
 """The default of the field it stands in."""
 FIT_CENTER_CROP: Fit.ValueType  # 1
-"""Cut the largest centred window of the input's proportions, shrunk by crop_fraction, and resize it."""
+"""Resize, keeping proportions, so that the short side has `resize` pixels, and cut the centre, as
+torchvision's Resize and CenterCrop do; for an input that is no square, so that the resized
+picture covers the input times `resize` over its short side.
+"""
 FIT_STRETCH: Fit.ValueType  # 2
-"""Resize the whole picture, whatever its proportions."""
+"""Resize whatever the proportions, to the input times `resize` over its short side, and cut the
+centre, as Caffe does.
+"""
+FIT_LETTERBOX: Fit.ValueType  # 3
+"""Resize, keeping proportions, to lie within the input, and centre on grey of level 114, as YOLO
+does.
+"""
 Global___Fit: typing_extensions.TypeAlias = Fit
+
+class _Gamma:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _GammaEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_Gamma.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    GAMMA_UNSPECIFIED: _Gamma.ValueType  # 0
+    """The default of the field it stands in."""
+    GAMMA_SRGB: _Gamma.ValueType  # 1
+    """As in picture files (IEC 61966-2-1): they are taken as they are."""
+    GAMMA_LINEAR: _Gamma.ValueType  # 2
+    """In proportion: levels of picture files are converted."""
+
+class Gamma(_Gamma, metaclass=_GammaEnumTypeWrapper):
+    """How levels of a picture relate to light."""
+
+GAMMA_UNSPECIFIED: Gamma.ValueType  # 0
+"""The default of the field it stands in."""
+GAMMA_SRGB: Gamma.ValueType  # 1
+"""As in picture files (IEC 61966-2-1): they are taken as they are."""
+GAMMA_LINEAR: Gamma.ValueType  # 2
+"""In proportion: levels of picture files are converted."""
+Global___Gamma: typing_extensions.TypeAlias = Gamma
+
+class _InputSource:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _InputSourceEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_InputSource.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    INPUT_SOURCE_UNSPECIFIED: _InputSource.ValueType  # 0
+    """Not set."""
+    INPUT_SOURCE_REQUEST: _InputSource.ValueType  # 1
+    """The request."""
+    INPUT_SOURCE_METADATA: _InputSource.ValueType  # 2
+    """The file's metadata."""
+    INPUT_SOURCE_SIGNATURE: _InputSource.ValueType  # 3
+    """Type or shape of the tensor that the file takes, or of its weights."""
+    INPUT_SOURCE_GRAPH: _InputSource.ValueType  # 4
+    """What the file's graph does first with a picture."""
+    INPUT_SOURCE_DEFAULT: _InputSource.ValueType  # 5
+    """Nobody: it is what most models take."""
+
+class InputSource(_InputSource, metaclass=_InputSourceEnumTypeWrapper):
+    """Who says a value of an input."""
+
+INPUT_SOURCE_UNSPECIFIED: InputSource.ValueType  # 0
+"""Not set."""
+INPUT_SOURCE_REQUEST: InputSource.ValueType  # 1
+"""The request."""
+INPUT_SOURCE_METADATA: InputSource.ValueType  # 2
+"""The file's metadata."""
+INPUT_SOURCE_SIGNATURE: InputSource.ValueType  # 3
+"""Type or shape of the tensor that the file takes, or of its weights."""
+INPUT_SOURCE_GRAPH: InputSource.ValueType  # 4
+"""What the file's graph does first with a picture."""
+INPUT_SOURCE_DEFAULT: InputSource.ValueType  # 5
+"""Nobody: it is what most models take."""
+Global___InputSource: typing_extensions.TypeAlias = InputSource
 
 class _Interpolation:
     ValueType = typing.NewType("ValueType", builtins.int)
@@ -126,7 +204,9 @@ class _ReadoutEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTy
     READOUT_ACTIVATION: _Readout.ValueType  # 1
     """The activation: a class unit's logit, also where the layer asked for is the softmax after it."""
     READOUT_PROBABILITY: _Readout.ValueType  # 2
-    """The softmax over the layer's channels, for layers of shape [batch, classes]."""
+    """The softmax over the layer's channels, for layers that are classes: [batch, classes], perhaps
+    with further axes of length 1.
+    """
 
 class Readout(_Readout, metaclass=_ReadoutEnumTypeWrapper):
     """How a unit's activation becomes the number that is maximized."""
@@ -136,7 +216,9 @@ READOUT_UNSPECIFIED: Readout.ValueType  # 0
 READOUT_ACTIVATION: Readout.ValueType  # 1
 """The activation: a class unit's logit, also where the layer asked for is the softmax after it."""
 READOUT_PROBABILITY: Readout.ValueType  # 2
-"""The softmax over the layer's channels, for layers of shape [batch, classes]."""
+"""The softmax over the layer's channels, for layers that are classes: [batch, classes], perhaps
+with further axes of length 1.
+"""
 Global___Readout: typing_extensions.TypeAlias = Readout
 
 @typing.final
@@ -165,10 +247,13 @@ Global___Model: typing_extensions.TypeAlias = Model
 
 @typing.final
 class Input(google.protobuf.message.Message):
-    """How pictures become what the model takes: files do not say. The same rule is used for images that
-    are read and for images that are synthesized.
+    """How pictures become what the model takes. What is left out is taken from the file where it says so,
+    by shapes, by metadata or by what its graph does first, and from the defaults below where it does
+    not; DescribeModel says what came from where. The same rule is used for images that are read and for
+    images that are synthesized.
 
-    A pixel p in [0, 255] becomes `(low + p / 255 * (high - low) - mean) / std`.
+    A pixel p in [0, 255] becomes `(low + p / 255 * (high - low) - mean) / std`. Where none of low, high,
+    mean and std is set, all four come from the file; where any is, the others get their defaults.
     """
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
@@ -185,36 +270,48 @@ class Input(google.protobuf.message.Message):
     FIT_FIELD_NUMBER: builtins.int
     CROP_FRACTION_FIELD_NUMBER: builtins.int
     INTERPOLATION_FIELD_NUMBER: builtins.int
+    RESIZE_FIELD_NUMBER: builtins.int
+    GAMMA_FIELD_NUMBER: builtins.int
     height: builtins.int
-    """Height of the model's input in pixels, in [8, 1024]. If 0, what the file declares, else 224."""
+    """Height of the model's input in pixels, in [8, 1024]. If 0, what the file says, else 224."""
     width: builtins.int
-    """Width of the model's input in pixels, in [8, 1024]. If 0, what the file declares, else 224."""
+    """Width of the model's input in pixels, in [8, 1024]. If 0, what the file says, else 224."""
     channels: builtins.int
-    """Colour channels of the model's input: 1 (grey) or 3. If 0, what the file declares, else 3."""
+    """Channels of the model's input, in [1, 64]: 1 (grey) and 3 (colour) are read from pictures, every
+    number from arrays, see `InlineImage.data`. If 0, what the file says, else 3.
+    """
     color_order: Global___ColorOrder.ValueType
-    """Order of the colour channels. If unspecified, RGB."""
+    """Order of the colour channels, where there are 3. If unspecified, what the file says, else RGB."""
     layout: Global___Layout.ValueType
-    """Order of the axes. If unspecified, NCHW."""
+    """Order of the axes. If unspecified, what the file says, else NCHW."""
     low: builtins.float
     """What a pixel of 0 becomes before mean and std. If unset, 0."""
     high: builtins.float
     """What a pixel of 255 becomes before mean and std. If unset, 1."""
     fit: Global___Fit.ValueType
-    """How a picture of another size is fitted. If unspecified, CENTER_CROP."""
+    """How a picture of another size is fitted. If unspecified, what the file says, else CENTER_CROP."""
     crop_fraction: builtins.float
-    """Part of the picture's short side that CENTER_CROP keeps, in [0.01, 1]. If unset, 0.875."""
+    """Part of the resized picture's short side that is kept, in [0.01, 1]: another way to say resize,
+    which MUST then be 0. If unset, 0.875 for CENTER_CROP and 1 for STRETCH. Not set in replies.
+    """
     interpolation: Global___Interpolation.ValueType
     """How pixels are interpolated, always with antialiasing. If unspecified, BILINEAR."""
+    resize: builtins.int
+    """Pixels of the short side that a picture is resized to before the input is cut from its centre, at
+    least the short side of the input, at most 4096. If 0, by crop_fraction. LETTERBOX cuts nothing.
+    """
+    gamma: Global___Gamma.ValueType
+    """How levels relate to light. If unspecified, what the file says, else SRGB."""
     @property
     def mean(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.float]:
         """Subtracted, one number for each channel, in color_order, or one for all. If empty: torchvision's ImageNet mean
-        where channels is 3 and neither low, high nor std is set, and 0 otherwise.
+        where channels is 3 and nobody says low, high or std, and 0 otherwise.
         """
 
     @property
     def std(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.float]:
         """Divided by, one number for each channel, in color_order, or one for all, none of them 0. If empty: torchvision's
-        ImageNet std where channels is 3 and neither low, high nor mean is set, and 1 otherwise.
+        ImageNet std where channels is 3 and nobody says low, high or mean, and 1 otherwise.
         """
 
     def __init__(
@@ -232,9 +329,11 @@ class Input(google.protobuf.message.Message):
         fit: Global___Fit.ValueType = ...,
         crop_fraction: builtins.float | None = ...,
         interpolation: Global___Interpolation.ValueType = ...,
+        resize: builtins.int = ...,
+        gamma: Global___Gamma.ValueType = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_crop_fraction", b"_crop_fraction", "_high", b"_high", "_low", b"_low", "crop_fraction", b"crop_fraction", "high", b"high", "low", b"low"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_crop_fraction", b"_crop_fraction", "_high", b"_high", "_low", b"_low", "channels", b"channels", "color_order", b"color_order", "crop_fraction", b"crop_fraction", "fit", b"fit", "height", b"height", "high", b"high", "interpolation", b"interpolation", "layout", b"layout", "low", b"low", "mean", b"mean", "std", b"std", "width", b"width"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_crop_fraction", b"_crop_fraction", "_high", b"_high", "_low", b"_low", "channels", b"channels", "color_order", b"color_order", "crop_fraction", b"crop_fraction", "fit", b"fit", "gamma", b"gamma", "height", b"height", "high", b"high", "interpolation", b"interpolation", "layout", b"layout", "low", b"low", "mean", b"mean", "resize", b"resize", "std", b"std", "width", b"width"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_crop_fraction", b"_crop_fraction"]) -> typing.Literal["crop_fraction"] | None: ...
     @typing.overload
@@ -243,6 +342,32 @@ class Input(google.protobuf.message.Message):
     def WhichOneof(self, oneof_group: typing.Literal["_low", b"_low"]) -> typing.Literal["low"] | None: ...
 
 Global___Input: typing_extensions.TypeAlias = Input
+
+@typing.final
+class InputOrigin(google.protobuf.message.Message):
+    """Where a value of an input comes from."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    FIELD_FIELD_NUMBER: builtins.int
+    SOURCE_FIELD_NUMBER: builtins.int
+    EVIDENCE_FIELD_NUMBER: builtins.int
+    field: builtins.str
+    """Name of the field of `Input`."""
+    source: Global___InputSource.ValueType
+    """Who says it."""
+    evidence: builtins.str
+    """The very metadata, shape or operators that say it, for people. Empty for the request and defaults."""
+    def __init__(
+        self,
+        *,
+        field: builtins.str = ...,
+        source: Global___InputSource.ValueType = ...,
+        evidence: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["evidence", b"evidence", "field", b"field", "source", b"source"]) -> None: ...
+
+Global___InputOrigin: typing_extensions.TypeAlias = InputOrigin
 
 @typing.final
 class InputTensor(google.protobuf.message.Message):
@@ -283,6 +408,7 @@ class Layer(google.protobuf.message.Message):
     CHANNELS_FIELD_NUMBER: builtins.int
     ALIASES_FIELD_NUMBER: builtins.int
     OUTPUT_FIELD_NUMBER: builtins.int
+    RECEPTIVE_FIELD_FIELD_NUMBER: builtins.int
     name: builtins.str
     """Name to ask for it by: a module path (TorchScript) or an output tensor's name (ONNX)."""
     kind: builtins.str
@@ -301,6 +427,13 @@ class Layer(google.protobuf.message.Message):
     def aliases(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """Other names that it may be asked for by."""
 
+    @property
+    def receptive_field(self) -> Global___ReceptiveField:
+        """What part of the input each position depends on. Unset where that is no window: after what looks
+        everywhere (global pooling, attention), after upsampling, and after operators that no rule is
+        known for.
+        """
+
     def __init__(
         self,
         *,
@@ -311,10 +444,47 @@ class Layer(google.protobuf.message.Message):
         channels: builtins.int = ...,
         aliases: collections.abc.Iterable[builtins.str] | None = ...,
         output: builtins.bool = ...,
+        receptive_field: Global___ReceptiveField | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["aliases", b"aliases", "channel_axis", b"channel_axis", "channels", b"channels", "kind", b"kind", "name", b"name", "output", b"output", "shape", b"shape"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["receptive_field", b"receptive_field"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["aliases", b"aliases", "channel_axis", b"channel_axis", "channels", b"channels", "kind", b"kind", "name", b"name", "output", b"output", "receptive_field", b"receptive_field", "shape", b"shape"]) -> None: ...
 
 Global___Layer: typing_extensions.TypeAlias = Layer
+
+@typing.final
+class ReceptiveField(google.protobuf.message.Message):
+    """The window of the model's input that an element of a layer depends on. Its centre lies, for element
+    (y, x), at pixel `offset + (y, x) * stride`, where the middle of the first pixel is 0. Pixels beyond
+    the edges are padding.
+    """
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    SIZE_FIELD_NUMBER: builtins.int
+    STRIDE_FIELD_NUMBER: builtins.int
+    OFFSET_FIELD_NUMBER: builtins.int
+    @property
+    def size(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]:
+        """Height and width, in pixels."""
+
+    @property
+    def stride(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]:
+        """Pixels from the centre of one element to that of the next, down and across."""
+
+    @property
+    def offset(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.float]:
+        """Centre of element (0, 0), down and across, in pixels."""
+
+    def __init__(
+        self,
+        *,
+        size: collections.abc.Iterable[builtins.int] | None = ...,
+        stride: collections.abc.Iterable[builtins.int] | None = ...,
+        offset: collections.abc.Iterable[builtins.float] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["offset", b"offset", "size", b"size", "stride", b"stride"]) -> None: ...
+
+Global___ReceptiveField: typing_extensions.TypeAlias = ReceptiveField
 
 @typing.final
 class Unit(google.protobuf.message.Message):
@@ -325,10 +495,15 @@ class Unit(google.protobuf.message.Message):
     LAYER_FIELD_NUMBER: builtins.int
     CHANNEL_FIELD_NUMBER: builtins.int
     POSITION_FIELD_NUMBER: builtins.int
+    CHANNEL_AXIS_FIELD_NUMBER: builtins.int
     layer: builtins.str
     """Name of the layer, or one of its aliases. Required."""
     channel: builtins.int
     """Zero-based index along the layer's channel axis."""
+    channel_axis: builtins.int
+    """Axis of the layer's shape that counts channels, from 1, where the caller knows better than
+    `Layer.channel_axis`. If unset, that.
+    """
     @property
     def position(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]:
         """For one neuron: indices along the layer's axes that are neither batch nor channel, in order.
@@ -341,8 +516,11 @@ class Unit(google.protobuf.message.Message):
         layer: builtins.str = ...,
         channel: builtins.int = ...,
         position: collections.abc.Iterable[builtins.int] | None = ...,
+        channel_axis: builtins.int | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["channel", b"channel", "layer", b"layer", "position", b"position"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_channel_axis", b"_channel_axis", "channel_axis", b"channel_axis"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_channel_axis", b"_channel_axis", "channel", b"channel", "channel_axis", b"channel_axis", "layer", b"layer", "position", b"position"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["_channel_axis", b"_channel_axis"]) -> typing.Literal["channel_axis"] | None: ...
 
 Global___Unit: typing_extensions.TypeAlias = Unit
 
