@@ -1,7 +1,7 @@
 """What every translator gives: one ``torch.fx`` graph whose values keep the names of the file."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from torch import fx
@@ -37,17 +37,36 @@ class Translation:
     """A user's model as one differentiable graph.
 
     Attributes:
-        module: Takes one batch of network inputs of any batch size and returns a tuple of the
-            model's outputs; weights and constants are its buffers. Pure: nothing is done in place.
-            Every node that computes a tensor from the image has a shape, see ``shape_of``.
+        module: Takes one batch of network inputs and returns a tuple of the model's outputs;
+            weights and constants are its buffers. Pure: nothing is done in place. Every node that
+            computes a tensor from the image has a shape, see ``shape_of``.
         values: Every addressable tensor by name, in the order of execution. The names are the
             format's: module paths (TorchScript) or output tensor names (ONNX).
         outputs: Names of the model's outputs, in order, each a key of ``values``.
+        batch: The only batch size that ``module`` takes, see ``bound``; None if it takes any.
     """
 
     module: fx.GraphModule
     values: Mapping[str, Value]
     outputs: tuple[str, ...]
+    batch: int | None = None
+
+
+def bound(translation: Translation, batch: int) -> Translation:
+    """A translation that was made at one batch size, and is right for no other.
+
+    Args:
+        translation: The graph, with the shapes that its tensors have for ``batch`` images.
+        batch: How many images ``module`` takes. ``Network`` reads any number, so many at a time.
+
+    Returns:
+        The same graph, where each first axis of length ``batch`` is known to be the batch.
+    """
+    for node in translation.module.graph.nodes:
+        shape = node.meta.get("shape", ())
+        if node.op != "get_attr" and shape[:1] == (batch,):
+            node.meta["shape"] = (-1, *shape[1:])
+    return replace(translation, batch=batch)
 
 
 def shape_of(node: fx.Node) -> tuple[int, ...]:

@@ -6,12 +6,13 @@ from difflib import get_close_matches
 from typing import Final, cast, final
 
 import torch
-from torch import Tensor, fx
+from torch import Tensor, fx, nn
 
 from facetscope.domain.errors import LayerNotFoundError, ModelUnreadableError
 from facetscope.domain.units import Layer
 from facetscope.models.channels import channel_axes
 from facetscope.models.graph import Translation
+from facetscope.models.groups import Groups
 from facetscope.models.receptive_fields import field_along, receptive_fields
 
 KERNEL_RANK: Final = 4
@@ -52,7 +53,7 @@ class Network:
             for name, value in translation.values.items()
             for alias in (*value.aliases, name)
         }
-        self._readings: dict[tuple[str, ...], fx.GraphModule] = {}
+        self._readings: dict[tuple[str, ...], nn.Module] = {}
         self.layers = tuple(_layers(translation, picture_axes))
         if not self.layers:
             raise ModelUnreadableError("none of its tensors has channels, which are the units here")
@@ -77,17 +78,19 @@ class Network:
         """Other names of the layer ``name``."""
         return self._translation.values[name].aliases
 
-    def reading(self, names: Sequence[str]) -> fx.GraphModule:
+    def reading(self, names: Sequence[str]) -> nn.Module:
         """The part of the graph that computes these layers, and nothing after them.
 
         Returns:
-            A module from a batch of network inputs to a tuple of activations, one for each name.
+            A module from a batch of network inputs to a tuple of activations, one for each name,
+            whatever the batch size that the file was made for.
             It shares its weights with every other reading, and is made once: torch keeps the
             source of every graph for ever.
         """
         key = tuple(names)
         if key not in self._readings:
-            self._readings[key] = self._cut(key)
+            cut, batch = self._cut(key), self._translation.batch
+            self._readings[key] = cut if batch is None else Groups(cut, batch)
         return self._readings[key]
 
     def _cut(self, names: Sequence[str]) -> fx.GraphModule:

@@ -113,16 +113,6 @@ def test_a_wrong_image_is_told_from_a_wrong_model():
     assert "\n" not in caught.value.problem
 
 
-def test_a_file_bound_to_its_batch_size_says_so():
-    """One class token joined to one image cannot be joined to two."""
-    file = model(
-        node("Concat", ["x", "token"], ["y"], axis=1),
-        shape=(1, 3, 8, 8),
-        stored={"token": np.ones((1, 1, 8, 8), np.float32)},
-    )
-    assert "batches of 1 alone" in refused(file).problem
-
-
 @pytest.mark.parametrize(
     "steps",
     [

@@ -20,13 +20,16 @@ LARGEST: Final = 2**28
 """How many elements a folded tensor may have."""
 
 
-def outlines_of(example: Tensor) -> tuple[Tensor, Tensor]:
-    """Batches of the two sizes of images like those of ``example``, without memory."""
+def outlines_of(example: Tensor, batches: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    """Batches of two sizes of images like those of ``example``, without memory.
+
+    Where the sizes are one, so are the batches, and nothing is computed twice.
+    """
     first, second = (
         torch.empty((batch, *example.shape[1:]), dtype=example.dtype, device="meta")
-        for batch in BATCHES
+        for batch in batches
     )
-    return first, second
+    return first, first if first.shape == second.shape else second
 
 
 def evaluate(call: Call) -> tuple[Operand, ...]:

@@ -5,7 +5,7 @@ operator's family registers. All else is folded into buffers and sizes (see ``fo
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -20,7 +20,7 @@ from facetscope.domain.errors import (
     ModelUnreadableError,
     OperatorUnsupportedError,
 )
-from facetscope.models.graph import Translation, Value
+from facetscope.models.graph import BATCHES, Translation, Value, bound
 from facetscope.models.onnx import files, folding, functions, registry
 from facetscope.models.onnx.batching import REWRITES, Inputs
 from facetscope.models.onnx.emission import Emitter
@@ -37,6 +37,9 @@ from facetscope.models.onnx.tensors import (
 REFUSALS: Final = (RuntimeError, ValueError, TypeError, IndexError, ArithmeticError)
 """What torch and the operators raise when tensors do not fit."""
 
+CONSTANT: Final = "Constant"
+"""The kind of an output that no pixel changes."""
+
 
 def translate(model: ModelProto, example: Tensor) -> Translation:
     """Turn ``model`` into a graph that computes, and differentiates, in the type of ``example``.
@@ -47,7 +50,8 @@ def translate(model: ModelProto, example: Tensor) -> Translation:
             fixed by the translation, its batch size and its values are not.
 
     Returns:
-        The graph, on the device of ``example``.
+        The graph, on the device of ``example``: for any batch size if it has one meaning at all of
+        them, and otherwise bound to the one that the file declares, or to one image.
 
     Raises:
         ModelUnreadableError: The graph contradicts itself, or does not take one image.
@@ -55,9 +59,23 @@ def translate(model: ModelProto, example: Tensor) -> Translation:
         OperatorUnsupportedError: A node has no translation.
         InputMismatchError: The model does not take images of the example's shape.
     """
-    walk = _Walk(_inlined(model), example)
-    walk.follow(walk.model.graph, walk.scope)
-    return walk.translation()
+    model = _inlined(model)
+    declared = next(iter(files.input_shape(model)), None)
+    with suppress(OperatorUnsupportedError, InputMismatchError):
+        free = _Walk(model, example, BATCHES).translation()
+        if declared is None or _keeps_images_apart(free):
+            return free
+    size = declared or 1
+    return bound(_Walk(model, example, (size, size)).translation(), size)
+
+
+def _keeps_images_apart(translation: Translation) -> bool:
+    """Whether each tensor has a part for each image, so that nothing was taken across them.
+
+    A file for one image may take the first along the batch axis, or the mean, and mean the image.
+    """
+    values = translation.values.values()
+    return all(min(value.shape, default=0) < 0 for value in values if value.kind != CONSTANT)
 
 
 def _inlined(model: ModelProto) -> ModelProto:
@@ -111,24 +129,26 @@ class _Scope:
 
 
 class _Walk:
-    """One pass over the nodes of a file, in their order."""
+    """One pass over the nodes of a file, in their order, at two batch sizes or one."""
 
-    def __init__(self, model: ModelProto, example: Tensor) -> None:
+    def __init__(self, model: ModelProto, example: Tensor, batches: tuple[int, int]) -> None:
         self.model = model
         self.scope = _Scope(files.opset_of(model))
         self._example = example
         self._dtype = example.dtype
         self._declared = files.input_shape(model)
+        self._is_free = batches == BATCHES
         self._values: dict[str, Value] = {}
         self._producers: list[tuple[str, NodeProto]] = []
         name = files.image_input(model).name
         self._emitter = Emitter(name)
-        image = Operand(folding.outlines_of(example), node=self._emitter.image)
+        image = Operand(folding.outlines_of(example, batches), node=self._emitter.image)
         self._emitter.image.meta["shape"] = image.shape
         self.scope.add(name, image)
 
     def translation(self) -> Translation:
-        """What the nodes so far come to."""
+        """What the nodes come to."""
+        self.follow(self.model.graph, self.scope)
         outputs = tuple(output.name for output in self.model.graph.output)
         module = self._emitter.module([self._output(name) for name in outputs])
         known_as = aliases(self._producers)
@@ -143,7 +163,7 @@ class _Walk:
         with self._blaming(name, "output", ()):
             operand = self._given(self.scope.operand(name))
             node = self._emitter.node(operand)
-            self._values.setdefault(name, Value(node, "Constant"))
+            self._values.setdefault(name, Value(node, CONSTANT))
         return node
 
     def follow(self, graph: GraphProto, scope: _Scope) -> None:
@@ -204,7 +224,7 @@ class _Walk:
         }
         if "outputs" in operator.signature.parameters:
             attributes["outputs"] = len(node.output)
-        if node.op_type in REWRITES:
+        if node.op_type in REWRITES and self._is_free:
             inputs = REWRITES[node.op_type](inputs, next(iter(self._declared), None))
         try:
             bound = operator.signature.bind(*inputs, **attributes)
@@ -270,13 +290,10 @@ class _Walk:
     def _mismatch(
         self, label: str, title: str, problem: str
     ) -> InputMismatchError | OperatorUnsupportedError:
-        """Why a node does not take what the image became: its shape, its batch, or the node."""
+        """Why a node does not take what the image became: because of its shape, or of the node."""
         shape = tuple(self._example.shape)
         if self._declared[1:] != shape[1:]:
             return InputMismatchError(shape, f"at {label!r}, {title}: {problem}")
-        if self._declared[0] is not None:
-            batch = f"the file is made for batches of {self._declared[0]} alone: export it with a "
-            problem = f"{batch}dynamic batch size ({problem})"
         return OperatorUnsupportedError(label, title, problem)
 
 
