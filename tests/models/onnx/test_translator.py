@@ -181,6 +181,13 @@ def test_a_squeeze_of_all_axes_keeps_a_batch_of_one():
     assert module(images(1, side=1))[0].shape == (1, 3)
 
 
+def test_a_squeeze_of_axes_in_an_attribute_is_free():
+    """Before operator set 13 the axes were no input."""
+    file = model(node("Squeeze", ["x"], ["y"], axes=[2]), shape=("n", 3, 1, 8), opset=11)
+    translation = translate(file, torch.zeros(2, 3, 1, 8))
+    assert (translation.batch, translation.values["y"].shape) == (None, (-1, 3, 8))
+
+
 def test_single_precision_in_the_file_is_the_type_computed_in():
     """A cast on the way from the image does not make gradients coarser than was asked for."""
     file = model(node("Cast", ["x"], ["y"], to=TensorProto.FLOAT))

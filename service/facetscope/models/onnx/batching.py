@@ -1,7 +1,7 @@
 """Rewrites that make a node right for every batch size, not only for the one it was exported at."""
 
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Any, Final
 
 import torch
 
@@ -11,18 +11,23 @@ from facetscope.models.onnx.operands import Operand, constant
 Inputs = list[Operand | None]
 """The inputs of a node; None where one is left out."""
 
+Attributes = Mapping[str, Any]
+"""The attributes of a node by name."""
 
-def name_squeezed_axes(inputs: Inputs, _declared: int | None) -> Inputs:
+
+def name_squeezed_axes(inputs: Inputs, attributes: Attributes, *, declared: int | None) -> Inputs:
     """Name the axes of a Squeeze without any: those of length 1 at more than one batch size."""
+    del declared
     data, *axes = inputs
-    if data is None or any(axes):
+    if data is None or any(axes) or "axes" in attributes:
         return inputs
     ones = [axis for axis, length in enumerate(data.shape) if length == 1]
     return [data, constant(torch.tensor(ones, dtype=torch.int64))]
 
 
-def free_batch_axis(inputs: Inputs, declared: int | None) -> Inputs:
+def free_batch_axis(inputs: Inputs, attributes: Attributes, *, declared: int | None) -> Inputs:
     """Let a Reshape whose first length is the declared batch size keep the batch that comes in."""
+    del attributes
     data, shape = (*inputs, None, None)[:2]
     if declared is None or data is None or shape is None or shape.depends_on_image:
         return inputs
@@ -33,8 +38,9 @@ def free_batch_axis(inputs: Inputs, declared: int | None) -> Inputs:
     return [data, Operand((first, second))]
 
 
-REWRITES: Final[Mapping[str, Callable[[Inputs, int | None], Inputs]]] = {
+REWRITES: Final[Mapping[str, Callable[..., Inputs]]] = {
     "Reshape": free_batch_axis,
     "Squeeze": name_squeezed_axes,
 }
-"""Rewrites of a node's inputs by its operator, given the batch size that the file declares."""
+"""Rewrites of a node's inputs by its operator, given also its attributes and the batch size that
+the file declares."""

@@ -225,7 +225,8 @@ class _Walk:
         if "outputs" in operator.signature.parameters:
             attributes["outputs"] = len(node.output)
         if node.op_type in REWRITES and self._is_free:
-            inputs = REWRITES[node.op_type](inputs, next(iter(self._declared), None))
+            declared = next(iter(self._declared), None)
+            inputs = REWRITES[node.op_type](inputs, attributes, declared=declared)
         try:
             bound = operator.signature.bind(*inputs, **attributes)
         except TypeError as error:
