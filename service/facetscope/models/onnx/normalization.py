@@ -22,10 +22,16 @@ def batch_normalization(
     spatial: int = 1,
     training_mode: int = 0,
 ) -> Tensor:
-    """ONNX BatchNormalization-15, as it is outside of training."""
+    """ONNX BatchNormalization-15, as it is outside of training.
+
+    One multiplication and addition, which ``torch.vmap`` leaves in the layout that they are in.
+    """
     if training_mode or not spatial:
         raise UnsupportedValueError("only inference with statistics by channel is supported")
-    return F.batch_norm(x, mean, variance, scale, bias, eps=epsilon)
+    factor = scale * torch.rsqrt(variance + epsilon)
+    by_channel = [-1] + [1] * (x.ndim - 2)
+    offset = (bias - mean * factor).reshape(by_channel)
+    return torch.addcmul(offset, x, factor.reshape(by_channel))
 
 
 @operator("InstanceNormalization")
