@@ -19,7 +19,10 @@ from facetscope.models.graph import shape_of
 from facetscope.models.onnx import (
     convolution,
     indexing,
+    integers,
     linear,
+    microsoft,
+    microsoft_quantized,
     normalization,
     pooling,
     reductions,
@@ -150,7 +153,17 @@ def multiplied(step: Step) -> int | None:
 
     Of weights, both are channels.
     """
-    left, right = step.call.args[:2]
+    left, right, *_ = step.call.args
+    return _of_product(step, left, right)
+
+
+def multiplied_levels(step: Step) -> int | None:
+    """The same, of matrices that are each followed by scale and zero point."""
+    left, _, _, right, *_ = step.call.args
+    return _of_product(step, left, right)
+
+
+def _of_product(step: Step, left: Any, right: Any) -> int | None:
     if _has_channels(right, -1, step.axes):
         return len(step.shape) - 1
     return len(step.shape) - 2 if _has_channels(left, -2, step.axes) else None
@@ -189,6 +202,11 @@ RULES: Final[Mapping[Any, Rule]] = (
             *_aten("channel_shuffle pixel_shuffle pixel_unshuffle im2col col2im grid_sampler"),
             convolution.conv,
             convolution.conv_transpose,
+            integers.conv_integer,
+            integers.qlinear_conv,
+            microsoft.fused_conv,
+            microsoft_quantized.qlinear_average_pool,
+            microsoft_quantized.qlinear_global_average_pool,
             normalization.batch_normalization,
             normalization.group_normalization,
             normalization.group_normalization_by_group,
@@ -202,8 +220,30 @@ RULES: Final[Mapping[Any, Rule]] = (
             shapes.space_to_depth,
         ],
     )
-    | _rules(last, [*_aten("addmm bilinear linear"), linear.gemm, self_attention])
-    | _rules(multiplied, [*_aten("bmm matmul mm"), linear.matmul])
+    | _rules(
+        last,
+        [
+            *_aten("addmm bilinear linear"),
+            linear.gemm,
+            microsoft.attention,
+            microsoft.fused_gemm,
+            microsoft.multi_head_attention,
+            microsoft.skip_layer_normalization,
+            microsoft_quantized.qgemm,
+            self_attention,
+        ],
+    )
+    | _rules(
+        multiplied,
+        [
+            *_aten("bmm matmul mm"),
+            integers.matmul_integer,
+            linear.matmul,
+            microsoft.fused_matmul,
+            microsoft_quantized.matmul_integer_to_float,
+        ],
+    )
+    | _rules(multiplied_levels, [integers.qlinear_matmul])
     | _rules(
         normalized,
         [
@@ -250,6 +290,7 @@ RULES: Final[Mapping[Any, Rule]] = (
             *_aten("cat chunk concat hstack split split_with_sizes tensor_split vstack"),
             *_aten("constant_pad_nd glu index_select narrow pad repeat slice tile topk"),
             indexing.slice_,
+            microsoft_quantized.qlinear_concat,
             reductions.top_k,
             shapes.concat,
             shapes.pad,

@@ -91,7 +91,7 @@ class Step:
         if not isinstance(target, OpOverload):
             bound = inspect.signature(target).bind(*self.call.args, **self.call.kwargs)
             bound.apply_defaults()
-            return bound.arguments
+            return bound.arguments | bound.kwargs
         known = target._schema.arguments  # noqa: SLF001 - what torch's own passes read
         given = dict(zip((argument.name for argument in known), self.call.args, strict=False))
         defaults = {a.name: a.default_value for a in known if a.has_default_value()}
@@ -136,7 +136,7 @@ def without(fields: Fields, axes: Iterable[int]) -> Fields:
 def convolved(step: Step) -> Fields:
     """Windows over the axes behind the channels, which they mix."""
     given = step.arguments()
-    kernel = _kernel(step.call.args[1])
+    kernel = _kernel(given["weight"])
     if given.get("transposed") or not kernel:
         return {}
     return without(_windowed(step, given, kernel[2:]), [1])
@@ -165,10 +165,10 @@ def _windowed(step: Step, given: Mapping[str, Any], extent: Sequence[int]) -> Fi
 
 def _placed(given: Mapping[str, Any], shape: tuple[int, ...], extent: Sequence[int]) -> Windows:
     """The windows of an operator: of ONNX by its own rule, of torch by its arguments."""
-    if "auto_pad" in given:
-        names = ("strides", "dilations", "pads", "auto_pad")
+    if "auto_pad" in given or "placed" in given:
         image = torch.empty((1, *shape[1:]), device="meta")
-        return windows(image, extent, **{name: given[name] for name in names})
+        said = {name: given.get(name) for name in ("strides", "dilations", "pads")}
+        return windows(image, extent, **said, auto_pad=given.get("auto_pad", "NOTSET"))
     axes = len(shape) - 2
     whole, dilation = _lengths(extent, axes), _lengths(given.get("dilation", 1), axes)
     stride = _lengths(given["stride"] or whole, axes)

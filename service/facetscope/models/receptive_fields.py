@@ -44,7 +44,10 @@ from facetscope.models.onnx import (
     convolution,
     elementwise,
     indexing,
+    integers,
     linear,
+    microsoft,
+    microsoft_quantized,
     normalization,
     pooling,
     quantization,
@@ -155,6 +158,17 @@ RULES: Final[Mapping[Any, Rule]] = (
             elementwise.swish,
             elementwise.total,
             elementwise.where,
+            microsoft.bias_add,
+            microsoft.bias_gelu,
+            microsoft.fast_gelu,
+            microsoft.gelu,
+            microsoft.quick_gelu,
+            microsoft_quantized.qlinear_add,
+            microsoft_quantized.qlinear_concat,
+            microsoft_quantized.qlinear_leaky_relu,
+            microsoft_quantized.qlinear_mul,
+            microsoft_quantized.qlinear_sigmoid,
+            microsoft_quantized.qlinear_where,
             quantization.dequantize_linear,
             quantization.quantize_linear,
             shapes.concat,
@@ -162,11 +176,21 @@ RULES: Final[Mapping[Any, Rule]] = (
             shapes.tile,
         ],
     )
-    | _rules(convolved, [*_aten("conv1d conv2d conv3d convolution"), convolution.conv])
+    | _rules(
+        convolved,
+        [
+            *_aten("conv1d conv2d conv3d convolution"),
+            convolution.conv,
+            integers.conv_integer,
+            integers.qlinear_conv,
+            microsoft.fused_conv,
+        ],
+    )
     | _rules(
         pooled,
         [
             *_aten("avg_pool1d avg_pool2d max_pool1d max_pool2d max_pool2d_with_indices"),
+            microsoft_quantized.qlinear_average_pool,
             pooling.average_pool,
             pooling.max_pool,
         ],

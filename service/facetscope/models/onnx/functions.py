@@ -7,6 +7,7 @@ import onnx
 import torch
 from onnx import AttributeProto, FunctionProto, NodeProto
 
+from facetscope.models.onnx.files import DEFAULT_DOMAIN
 from facetscope.models.onnx.tensors import element_type_of
 
 
@@ -24,7 +25,7 @@ def body_of(
         A function whose inputs and outputs are in the order of the node's, or None where ONNX has
         no such definition.
     """
-    if not onnx.defs.has(node.op_type, opset):
+    if node.domain not in DEFAULT_DOMAIN or not onnx.defs.has(node.op_type, opset):
         return None
     schema: Any = onnx.defs.get_schema(node.op_type, opset)
     body = _body(schema, node, opset, dtypes)

@@ -1,4 +1,4 @@
-"""The operators that have a translation, by ONNX name and the operator set they begin with.
+"""The operators that have a translation, by domain, name, and the operator set they begin with.
 
 An operator is a pure function. Its positional parameters are the ONNX inputs in their order, its
 keyword-only ones the attributes under their own names; inputs that were attributes in an earlier
@@ -13,6 +13,8 @@ from typing import Any, Final, TypeVar
 
 from torch import Tensor
 
+from facetscope.models.onnx.files import DEFAULT_DOMAIN
+
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
@@ -22,7 +24,7 @@ class UnsupportedValueError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Operator:
-    """How one ONNX operator is computed.
+    """How one operator is computed.
 
     Attributes:
         function: Computes the output, or a tuple of outputs.
@@ -49,12 +51,18 @@ class Operator:
 
 
 OPERATORS: Final[dict[str, list[Operator]]] = {}
-"""Every translation, by operator name; filled as the modules of the families are imported."""
+"""Every translation, by qualified name; filled as the modules of the families are imported."""
+
+
+def qualified(name: str, domain: str) -> str:
+    """``name`` itself if it is one of ONNX's own operators, and otherwise with its domain."""
+    return name if domain in DEFAULT_DOMAIN else f"{domain}::{name}"
 
 
 def operator(
     name: str,
     *,
+    domain: str = "",
     since: int = 1,
     arity: int | None = None,
     lists: Iterable[str] = (),
@@ -70,7 +78,7 @@ def operator(
     """
 
     def register(function: Function) -> Function:
-        OPERATORS.setdefault(name, []).append(
+        OPERATORS.setdefault(qualified(name, domain), []).append(
             Operator(
                 function,
                 inspect.signature(function) if arity is None else _inputs(arity),
@@ -88,9 +96,13 @@ def operator(
     return register
 
 
-def find(name: str, opset: int) -> Operator | None:
-    """The translation of ``name`` as operator set ``opset`` defines it, if there is one."""
-    eligible = [known for known in OPERATORS.get(name, ()) if known.since <= opset]
+def find(name: str, opset: int, domain: str = "") -> Operator | None:
+    """The translation of ``name`` as operator set ``opset`` of ONNX defines it, if there is one.
+
+    Operators of other domains have had one meaning from the first.
+    """
+    known_as = OPERATORS.get(qualified(name, domain), ())
+    eligible = [known for known in known_as if known.since <= opset]
     return max(eligible, key=lambda known: known.since, default=None)
 
 

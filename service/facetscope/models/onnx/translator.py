@@ -197,13 +197,12 @@ class _Walk:
 
     def _results(self, node: NodeProto, inputs: Inputs, scope: _Scope) -> Sequence[Operand | None]:
         """What a node computes, in the order of its outputs."""
-        if node.domain not in files.DEFAULT_DOMAIN:
-            raise UnsupportedValueError("operators of this domain are not supported")
-        if node.op_type == "Constant":
+        name = registry.qualified(node.op_type, node.domain)
+        if name == "Constant":
             return [constant(constant_from(node, self._dtype))]
-        if node.op_type == "If":
+        if name == "If":
             return self._branch(node, inputs, scope)
-        operator = registry.find(node.op_type, scope.opset)
+        operator = registry.find(node.op_type, scope.opset, node.domain)
         if operator is None:
             return self._written_out(node, inputs, scope)
         results = folding.evaluate(self._call(node, operator, inputs))
@@ -300,9 +299,8 @@ class _Walk:
 
 def _title(node: NodeProto, opset: int) -> str:
     """An operator for people: domain, name, and the operator set if it is ONNX's own."""
-    if node.domain not in files.DEFAULT_DOMAIN:
-        return f"{node.domain}::{node.op_type}"
-    return f"ai.onnx::{node.op_type}-{opset}"
+    name = registry.qualified(node.op_type, node.domain)
+    return name if name != node.op_type else f"ai.onnx::{name}-{opset}"
 
 
 def _first_line(error: Exception) -> str:
