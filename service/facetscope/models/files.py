@@ -8,15 +8,14 @@ from zipfile import BadZipFile, ZipFile
 import torch
 from torch import Tensor
 
-from facetscope.domain.errors import ModelUnreadableError, NotServedError
+from facetscope.domain.errors import NotServedError
 from facetscope.domain.events import InputTensor, Parity
 from facetscope.domain.inputs import Guess, Layout
-from facetscope.models import guesses, onnx, policy, torchscript
+from facetscope.models import foreign, guesses, onnx, policy, torchscript
 from facetscope.models.graph import Translation
 from facetscope.models.parity import difference
 
 ZIP_MAGIC: Final = b"PK\x03\x04"
-PICKLE_MAGIC: Final = b"\x80\x02"
 
 
 @runtime_checkable
@@ -65,14 +64,12 @@ def open_model(path: Path) -> ModelFile:
     """
     with path.open("rb") as file:
         magic = file.read(len(ZIP_MAGIC))
-    if not magic:
-        raise ModelUnreadableError("the file is empty: send ONNX or TorchScript")
-    if magic.startswith(PICKLE_MAGIC):
-        raise ModelUnreadableError(policy.CHECKPOINT)
     if magic != ZIP_MAGIC:
+        foreign.check_file(path)
         return OnnxFile(path)
     if _is_exported_program(path):
         raise NotServedError("models of torch.export (.pt2: export to ONNX instead)")
+    foreign.check_archive(path)
     return TorchScriptFile(path)
 
 
