@@ -7,17 +7,15 @@ size and a remainder.
 """
 
 import operator
-from typing import Any, Final
+from typing import Any
 
 import torch
 from torch import Tensor, fx
 
 from facetscope.models.graph import BATCHES
+from facetscope.models.memory import MOST_ELEMENTS
 from facetscope.models.onnx.operands import Call, Operand, each
 from facetscope.models.onnx.registry import Operator, UnsupportedValueError
-
-LARGEST: Final = 2**28
-"""How many elements a folded tensor may have."""
 
 
 def outlines_of(example: Tensor, batches: tuple[int, int]) -> tuple[Tensor, Tensor]:
@@ -108,8 +106,8 @@ def _results(call: Call, which: int) -> tuple[Tensor, ...]:
     if _depends_on_image(args):
         return outlines
     largest = max(outline.numel() for outline in outlines)
-    if largest > LARGEST:
-        raise UnsupportedValueError(f"a constant has {largest} elements, more than {LARGEST}")
+    if largest > MOST_ELEMENTS:
+        raise UnsupportedValueError(f"a constant has {largest} elements, more than {MOST_ELEMENTS}")
     return _run(call.operator, args)
 
 

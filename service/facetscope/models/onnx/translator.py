@@ -7,6 +7,7 @@ operator's family registers. All else is folded into buffers and sizes (see ``fo
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any, Final
 
 import onnx.checker
@@ -21,6 +22,7 @@ from facetscope.domain.errors import (
     OperatorUnsupportedError,
 )
 from facetscope.models.graph import BATCHES, Translation, Value, bound
+from facetscope.models.memory import Memory, is_shortage
 from facetscope.models.onnx import files, folding, functions, registry
 from facetscope.models.onnx.batching import REWRITES, Inputs
 from facetscope.models.onnx.emission import Emitter
@@ -138,6 +140,7 @@ class _Walk:
         self._dtype = example.dtype
         self._declared = files.input_shape(model)
         self._is_free = batches == BATCHES
+        self._memory = Memory()
         self._values: dict[str, Value] = {}
         self._producers: list[tuple[str, NodeProto]] = []
         name = files.image_input(model).name
@@ -206,6 +209,8 @@ class _Walk:
         if operator is None:
             return self._written_out(node, inputs, scope)
         results = folding.evaluate(self._call(node, operator, inputs))
+        if excess := self._memory.excess(chain.from_iterable(known.at for known in results)):
+            raise UnsupportedValueError(excess)
         for result in results:
             if result.depends_on_image:
                 self._emitter.node(result)
@@ -282,6 +287,8 @@ class _Walk:
         except UnsupportedValueError as error:
             raise OperatorUnsupportedError(label, title, str(error)) from error
         except REFUSALS as error:
+            if is_shortage(error):
+                raise
             known = [self.scope.operands.get(name) for name in reads]
             if any(operand is not None and operand.depends_on_image for operand in known):
                 raise self._mismatch(label, title, _first_line(error)) from error

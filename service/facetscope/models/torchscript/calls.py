@@ -1,7 +1,7 @@
 """Calls of tensor operators, and how they become nodes or constants."""
 
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -9,11 +9,9 @@ from torch._C import FunctionSchema
 from torch._ops import OpOverload
 from torch.utils._pytree import tree_leaves, tree_map
 
+from facetscope.models.memory import MOST_ELEMENTS
 from facetscope.models.torchscript.tape import Tape
 from facetscope.models.torchscript.tracing import TracedTensor, UntranslatableError, is_traced
-
-LARGEST_CONSTANT: Final = 2**28
-"""Elements of a tensor that is computed during translation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +67,7 @@ def apply(tape: Tape, call: Call) -> Any:
         UntranslatableError: It would do more than compute, or more than is sensible.
     """
     if not is_traced(call.arguments):
-        return _folded(call)
+        return _folded(tape, call)
     if call.schema.is_mutable:
         return _rewritten(tape, call)
     if "device" in call.arguments and not any(
@@ -85,12 +83,16 @@ def _recorded(tape: Tape, call: Call) -> Any:
     return tape.record(call.operator, positional, named, name=name, kind=call.label)
 
 
-def _folded(call: Call) -> Any:
+def _folded(tape: Tape, call: Call) -> Any:
     with torch.no_grad():
         for size in map(Tensor.numel, _tensors(_run(_on_meta(call)))):
-            if size > LARGEST_CONSTANT:
-                raise UntranslatableError(f"a constant would have {size} elements")
-        return _run(call)
+            if size > MOST_ELEMENTS:
+                problem = f"a constant would have {size} elements, more than {MOST_ELEMENTS}"
+                raise UntranslatableError(problem)
+        result = _run(call)
+    if excess := tape.memory.excess(_tensors(result)):
+        raise UntranslatableError(excess)
+    return result
 
 
 def _on_meta(call: Call) -> Call:

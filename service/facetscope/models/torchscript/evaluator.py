@@ -19,6 +19,7 @@ from torch._C import (
 from torch.utils._pytree import tree_leaves
 
 from facetscope.domain.errors import InputMismatchError, OperatorUnsupportedError
+from facetscope.models.memory import MOST_ELEMENTS, is_shortage, is_spread
 from facetscope.models.torchscript import language, operators
 from facetscope.models.torchscript.tape import Tape
 from facetscope.models.torchscript.tracing import TracedTensor, UntranslatableError, concrete
@@ -158,6 +159,8 @@ class Evaluator:
         ) as error:
             raise OperatorUnsupportedError(name, kind, _first_line(error)) from error
         except (RuntimeError, ValueError, IndexError) as error:
+            if is_shortage(error):
+                raise
             raise InputMismatchError(self._asked, f"{name}: {_first_line(error)}") from error
 
     def _operate(self, node: Node, frame: Frame) -> list[Any]:
@@ -189,9 +192,12 @@ class Evaluator:
         return [self._in_precision(owner.child(node.s("name")))]
 
     def _in_precision(self, value: Any) -> Any:
-        if isinstance(value, Tensor) and value.is_floating_point():
-            return value.to(self._tape.precision)
-        return value
+        if not isinstance(value, Tensor):
+            return value
+        if value.numel() > MOST_ELEMENTS and is_spread(value):
+            problem = f"a stored tensor claims {value.numel()} elements, more than it has"
+            raise UntranslatableError(problem)
+        return value.to(self._tape.precision) if value.is_floating_point() else value
 
     def _method(self, node: Node, frame: Frame) -> list[Any]:
         owner, *arguments = frame.inputs(node)

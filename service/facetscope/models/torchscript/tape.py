@@ -9,6 +9,7 @@ from torch import Tensor, fx
 from torch.utils._pytree import tree_map
 
 from facetscope.models.graph import BATCHES, common_shape
+from facetscope.models.memory import Memory
 from facetscope.models.torchscript.naming import Names
 from facetscope.models.torchscript.tracing import (
     TracedNumber,
@@ -26,6 +27,7 @@ class Tape:
     Attributes:
         image: The batch of network inputs.
         names: Names of what the graph computes.
+        memory: What the constants take that are computed on the way.
     """
 
     def __init__(self, example: Tensor, names: Names) -> None:
@@ -33,6 +35,7 @@ class Tape:
         self._graph = fx.Graph()
         self._constants: dict[int, tuple[Tensor, int, fx.Node]] = {}
         self.names = names
+        self.memory = Memory()
         self.image = TracedTensor(
             self._graph.placeholder("images"),
             tuple(
