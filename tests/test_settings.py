@@ -37,7 +37,14 @@ def test_what_cannot_be_read_is_named(variable, value):
 
 
 @pytest.mark.parametrize(
-    "settings", [{"workers": 0}, {"device": "tpu"}, {"log_level": "loud"}, {"port": -1}]
+    "settings",
+    [
+        {"workers": 0},
+        {"device": "tpu"},
+        {"log_level": "loud"},
+        {"port": -1},
+        {"worker_memory_bytes": 10**8},
+    ],
 )
 def test_what_no_server_can_run_with_is_refused(settings):
     """A server that would hang on its first call does not start."""

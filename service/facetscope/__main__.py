@@ -46,6 +46,11 @@ def _parser() -> argparse.ArgumentParser:
         "--store", type=Path, help=f"folder of artifacts (default: {default.store})"
     )
     parser.add_argument("--workers", type=int, help=f"models loaded at a time ({default.workers})")
+    parser.add_argument(
+        "--worker-memory-bytes",
+        type=int,
+        help="memory that a worker may take (an equal share of nine tenths of what there is)",
+    )
     parser.add_argument("--device", choices=DEVICES, help="where to compute (auto)")
     parser.add_argument("--threads", type=int, help="processor threads of a worker (all cores)")
     parser.add_argument("--log-level", choices=LOG_LEVELS, help="what to log (INFO)")

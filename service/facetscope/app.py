@@ -14,6 +14,7 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from facetscope.artifacts.store import Store
+from facetscope.engine import memory
 from facetscope.engine.process_engine import Limits, ProcessEngine
 from facetscope.gen.facetscope.v1 import (
     artifact_pb2,
@@ -63,7 +64,12 @@ async def running(settings: Settings) -> AsyncGenerator[int]:
         locate=store.locate,
         device=settings.device,
         threads=settings.threads or len(os.sched_getaffinity(0)),
-        limits=Limits(workers=settings.workers, queued=settings.queued, grace_s=settings.grace_s),
+        limits=Limits(
+            workers=settings.workers,
+            queued=settings.queued,
+            memory_bytes=settings.worker_memory_bytes or memory.share(settings.workers),
+            grace_s=settings.grace_s,
+        ),
     )
     server = grpc.aio.server(options=OPTIONS)
     artifact_pb2_grpc.add_ArtifactServiceServicer_to_server(ArtifactServicer(store), server)

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any, Final
 
 DEVICES: Final = ("auto", "cpu", "cuda")
+LEAST: Final = {"port": 0, "workers": 1, "queued": 0, "worker_memory_bytes": 0, "threads": 0}
+LEAST_MEMORY: Final = 2**30
 LOG_LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 
@@ -22,6 +24,8 @@ class Settings:
         largest_artifact_bytes: Size that an upload may have.
         workers: Models loaded at a time, each in its own process.
         queued: Jobs that may wait for a worker.
+        worker_memory_bytes: Main memory that a worker may take; 0 for an equal share of nine tenths
+            of what there is.
         device: Where workers compute: ``cpu``, ``cuda``, or ``auto`` for CUDA where there is a GPU.
         threads: Processor threads of each worker; 0 for one for each core.
         grace_s: Time for calls to end when the server stops, in seconds.
@@ -35,6 +39,7 @@ class Settings:
     largest_artifact_bytes: int = 8 * 2**30
     workers: int = 2
     queued: int = 64
+    worker_memory_bytes: int = 0
     device: str = "auto"
     threads: int = 0
     grace_s: float = 5.0
@@ -47,9 +52,12 @@ class Settings:
         Raises:
             ValueError: A setting is out of its range.
         """
-        for name, least in (("port", 0), ("workers", 1), ("queued", 0), ("threads", 0)):
+        for name, least in LEAST.items():
             if getattr(self, name) < least:
                 raise ValueError(f"{name} is {getattr(self, name)}, and must be at least {least}")
+        if 0 < self.worker_memory_bytes < LEAST_MEMORY:
+            short = f"and torch alone takes more than {LEAST_MEMORY}: give 0, or more"
+            raise ValueError(f"worker_memory_bytes is {self.worker_memory_bytes}, {short}")
         if self.device not in DEVICES:
             raise ValueError(f"device is {self.device!r}, and must be one of {', '.join(DEVICES)}")
         if self.log_level not in LOG_LEVELS:

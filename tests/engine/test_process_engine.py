@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from pathlib import Path
 
 import psutil
 import pytest
@@ -23,13 +24,19 @@ async def make_engine(tmp_path):
         return {digest: tmp_path / digest for digest in digests}
 
     def make(**limits):
-        chosen = Limits(**{"workers": 1, "queued": 1, "grace_s": 20.0} | limits)
+        chosen = Limits(
+            **{"workers": 1, "queued": 1, "memory_bytes": 3 * 2**30, "grace_s": 20.0} | limits
+        )
         engines.append(ProcessEngine(locate=locate, device="cpu", threads=1, limits=chosen))
         return engines[-1]
 
     yield make
     for engine in engines:
         await engine.close()
+
+
+def first_to_go(process):
+    return Path(f"/proc/{process.pid}/oom_score_adj").read_text() == "1000\n"
 
 
 async def described(engine, model, *, padding=0):
@@ -108,3 +115,11 @@ async def test_a_cancelled_wait_gives_its_place_to_the_next(make_engine):
     impatient.cancel()
     assert isinstance((await first)[-1], Description)
     assert isinstance((await patient)[-1], Description)
+
+
+async def test_a_worker_has_given_up_memory_beyond_its_limit(make_engine):
+    """A model cannot fill the machine; and where the machine is full, the front is not killed."""
+    await described(make_engine(memory_bytes=3 * 2**30), "a")
+    (worker,) = workers()
+    assert worker.rlimit(psutil.RLIMIT_DATA) == (3 * 2**30, 3 * 2**30)
+    assert first_to_go(worker)

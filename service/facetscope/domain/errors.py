@@ -41,6 +41,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import ClassVar
 
+KILLED = -9
+"""Exit code of a process that the system or the server's operator has killed."""
+
 LISTED = 12
 """How many of the names that exist a message lists, at most: details must stay under 4 KiB."""
 
@@ -401,7 +404,8 @@ class WorkerLostError(EngineError):
 
     def __str__(self) -> str:
         end = f"by signal {-self.exit_code}" if self.exit_code < 0 else f"with {self.exit_code}"
-        return f"the worker process ended {end} before the job was done; call again"
+        perhaps = ", perhaps for want of memory," if self.exit_code == KILLED else ""
+        return f"the worker process ended {end}{perhaps} before the job was done; call again"
 
 
 @dataclass(eq=False)
@@ -412,4 +416,7 @@ class OutOfMemoryError(EngineError):
     device: str
 
     def __str__(self) -> str:
-        return f"the job does not fit the memory of {self.device}: ask for fewer facets at once"
+        return (
+            f"the job does not fit the memory of {self.device}: ask for fewer facets or images at "
+            "once, or a smaller input; a model that does not fit at all needs a larger server"
+        )

@@ -31,6 +31,7 @@ from facetscope.engine.survey import Survey, Surveyor
 from facetscope.engine.synthesis import Target, noise, synthesize
 from facetscope.images.archives import NamedPicture, pictures
 from facetscope.images.loading import Batch, load
+from facetscope.models.memory import is_shortage
 
 BATCH: Final = 16
 DECODING_THREADS: Final = 2
@@ -72,7 +73,7 @@ class Inspector:
                 case InspectUnits():
                     yield from _inspect_units(model, job, paths)
         except (MemoryError, RuntimeError) as error:
-            if not _is_out_of_memory(error):
+            if not is_shortage(error):
                 raise
             raise OutOfMemoryError(device_name(self._device)) from error
 
@@ -83,12 +84,6 @@ class Inspector:
             self._model = None
             model = self._model = OpenModel(job.model, path, job.input, self._device)
         return model
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    """Whether memory was short; of the main memory, torch tells it in the message alone."""
-    known = isinstance(error, torch.OutOfMemoryError | MemoryError)
-    return known or "DefaultCPUAllocator" in str(error)
 
 
 def _discover_facets(

@@ -35,11 +35,13 @@ class Limits:
     Attributes:
         workers: Models loaded at a time, each in its own process.
         queued: Jobs that may wait for a worker; further ones are refused.
+        memory_bytes: Main memory that a worker may write to, files of code and weights not counted.
         grace_s: Time that a worker has to end a job that nobody wants any more, in seconds.
     """
 
     workers: int
     queued: int
+    memory_bytes: int
     grace_s: float
 
 
@@ -114,7 +116,11 @@ class ProcessEngine:
             if worker is not None and worker.usable:
                 return worker
             await self._make_room(worker)
-            return await WorkerProcess.spawn(device=self._device, threads=self._threads)
+            return await WorkerProcess.spawn(
+                device=self._device,
+                threads=self._threads,
+                memory_bytes=self._limits.memory_bytes,
+            )
         except BaseException:
             self._free(model)
             raise

@@ -9,18 +9,32 @@ import ctypes
 import resource
 import signal
 import sys
+from contextlib import suppress
+from pathlib import Path
 from typing import Final
 
 PR_SET_PDEATHSIG: Final = 1
 PR_SET_NO_NEW_PRIVS: Final = 38
 
+OOM_SCORE: Final = Path("/proc/self/oom_score_adj")
+"""How soon the process is killed when the system is short of memory, up to 1000."""
 
-def confine() -> None:
-    """Give up core dumps, new privileges, and outliving the front."""
+
+def confine(memory_bytes: int) -> None:
+    """Give up core dumps, new privileges, outliving the front, and memory beyond a limit.
+
+    The limit is on what the process may write to and does not share (``RLIMIT_DATA``). All address
+    space (``RLIMIT_AS``) would count the files of torch, and what CUDA reserves and never uses.
+    What comes up against it fails as an error; the system, short of memory, would kill whom it
+    likes, and is told to begin here.
+    """
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if sys.platform == "linux":
         _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         _prctl(PR_SET_NO_NEW_PRIVS, 1)
+        resource.setrlimit(resource.RLIMIT_DATA, (memory_bytes, memory_bytes))
+        with suppress(OSError):
+            OOM_SCORE.write_text("1000")
 
 
 def _prctl(option: int, value: int) -> None:

@@ -1,6 +1,6 @@
 """The main of a worker process: takes jobs from its pipe, does them, and sends their events.
 
-python -m facetscope.engine.worker DEVICE THREADS
+python -m facetscope.engine.worker DEVICE THREADS MEMORY_BYTES
 """
 
 from __future__ import annotations
@@ -90,13 +90,13 @@ def _do(pipe: Pipe, events: Generator[Event]) -> None:
 
 def main() -> None:
     """Serve on the standard streams, which nothing else in this process gets to use."""
-    _, device, threads = sys.argv
+    _, device, threads, memory_bytes = sys.argv
     outgoing = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     incoming = os.fdopen(os.dup(sys.stdin.fileno()), "rb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     with Path(os.devnull).open("rb") as nothing:
         os.dup2(nothing.fileno(), sys.stdin.fileno())
-    sandbox.confine()
+    sandbox.confine(int(memory_bytes))
     serve(Pipe(incoming, outgoing), device, int(threads))
 
 

@@ -63,11 +63,11 @@ class WorkerProcess:
         self._crashed = False
 
     @classmethod
-    async def spawn(cls, *, device: str, threads: int) -> WorkerProcess:
+    async def spawn(cls, *, device: str, threads: int, memory_bytes: int) -> WorkerProcess:
         """Start a worker in an empty folder, with an environment that holds no secrets."""
         folder = TemporaryDirectory(prefix="facetscope-worker-", ignore_cleanup_errors=True)
         try:
-            return cls(await _spawned(folder.name, device, threads), folder)
+            return cls(await _spawned(folder.name, device, threads, memory_bytes), folder)
         except BaseException:
             folder.cleanup()
             raise
@@ -185,11 +185,13 @@ class WorkerProcess:
             raise WorkerLostError(await self._process.wait()) from None
 
 
-async def _spawned(folder: str, device: str, threads: int) -> asyncio.subprocess.Process:
+async def _spawned(
+    folder: str, device: str, threads: int, memory_bytes: int
+) -> asyncio.subprocess.Process:
     kept = {name: value for name, value in os.environ.items() if name in INHERITED}
     process = await asyncio.create_subprocess_exec(
         sys.executable,
-        *("-P", "-m", "facetscope.engine.worker", device, str(threads)),
+        *("-P", "-m", "facetscope.engine.worker", device, str(threads), str(memory_bytes)),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
