@@ -2,6 +2,7 @@
 
 import io
 import random
+import warnings
 import zipfile
 
 import numpy as np
@@ -45,6 +46,57 @@ class Wakes(nn.Module):
         return x
 
 
+class Sound(nn.Module):
+    """Nothing is wrong with it."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3)
+
+    def forward(self, x):
+        return torch.relu(self.conv(x)).mean((2, 3))
+
+
+class Reads(nn.Module):
+    def forward(self, x):
+        return x + torch.from_file("/etc/hostname", size=1, dtype=torch.uint8)
+
+
+class Branches(nn.Module):
+    def forward(self, x):
+        if x.sum() > 0:
+            x = -x
+        return x
+
+
+class Recurrent(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.LSTM(networks.SIZE, 8, batch_first=True)
+
+    def forward(self, x):
+        return self.layer(x.mean(1))[0]
+
+
+class Tokens(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Embedding(10, 4)
+
+    def forward(self, x):
+        return self.layer(x)
+
+
+class TwoImages(nn.Module):
+    def forward(self, x, mask):
+        return x * mask
+
+
+class Enormous(nn.Module):
+    def forward(self, x):
+        return x + torch.zeros(1000000000000).sum()
+
+
 def jpeg():
     """A picture where a model belongs."""
     file = io.BytesIO()
@@ -70,6 +122,38 @@ def checkpoint(*, zipped=True):
     state = {"state_dict": nn.Linear(2, 2).state_dict()}
     torch.save(state, file, _use_new_zipfile_serialization=zipped)
     return file.getvalue()
+
+
+def module():
+    """A whole module, pickled."""
+    file = io.BytesIO()
+    torch.save(nn.Linear(2, 2), file)
+    return file.getvalue()
+
+
+def doubled():
+    """A TorchScript archive with two files of one name, and a mind of its own."""
+    file = io.BytesIO(scripted(nn.ReLU()))
+    with warnings.catch_warnings(), zipfile.ZipFile(file, "a") as archive:
+        warnings.simplefilter("ignore", UserWarning)
+        root = archive.namelist()[0].partition("/")[0]
+        archive.writestr(f"{root}/data.pkl", b"\x80\x02}.")
+    return file.getvalue()
+
+
+def lethal():
+    """A program of branches within branches, on which torch's compiler overflows its stack."""
+    old, new = io.BytesIO(scripted(nn.ReLU())), io.BytesIO()
+    branches = b"\n    elif input.dim() == 1:\n      input = input" * 50_000
+    first = b"if input.dim() == 1:\n      input = input"
+    with zipfile.ZipFile(old) as archive, zipfile.ZipFile(new, "w") as changed:
+        for name in archive.namelist():
+            code = archive.read(name)
+            begin = code.find(b"return torch.relu(input)") if name.endswith(".py") else -1
+            if begin >= 0:
+                code = code[:begin] + first + branches + b"\n    " + code[begin:]
+            changed.writestr(name, code)
+    return new.getvalue()
 
 
 def exported_program():
@@ -110,6 +194,151 @@ def bomb_onnx():
         node("Add", ["image", "huge"], ["y"]),
         size=np.array([4, 100 * 2**20]),
     )
+
+
+def overlarge_onnx():
+    """A model whose activations take 6 GB for the two images of a probe."""
+    return _onnx(
+        node("Tile", ["image", "times"], ["swollen"], "swell"),
+        node("Sigmoid", ["swollen"], ["y"]),
+        times=np.array([1, 1, 1024, 1024]),
+    )
+
+
+def piecemeal_onnx():
+    """Constants of 1 GB, twenty times."""
+    steps = []
+    for index in range(20):
+        total = f"y{index - 1}" if index else "image"
+        steps += [
+            node("ConstantOfShape", ["size"], [f"zeros{index}"], f"piece{index}"),
+            node("ReduceSum", [f"zeros{index}"], [f"sum{index}"], keepdims=0),
+            node("Add", [total, f"sum{index}"], [f"y{index}"]),
+        ]
+    return _onnx(*steps, size=np.array([2**28]))
+
+
+def looping_onnx():
+    """A loop of 10^15 rounds."""
+    body = helper.make_graph(
+        [node("Identity", ["going"], ["on"]), node("Relu", ["carried"], ["next"])],
+        "body",
+        [
+            helper.make_tensor_value_info("round", TensorProto.INT64, []),
+            helper.make_tensor_value_info("going", TensorProto.BOOL, []),
+            _value("carried", None),
+        ],
+        [helper.make_tensor_value_info("on", TensorProto.BOOL, []), _value("next", None)],
+    )
+    loop = node("Loop", ["rounds", "", "image"], ["y"], "forever", body=body)
+    return _onnx(loop, rounds=np.array(10**15))
+
+
+def branching_onnx():
+    """Which branch is taken depends on the pixels."""
+    branches = {
+        f"{name}_branch": helper.make_graph(
+            [node(kind, ["image"], [kind])], name, [], [helper.make_empty_tensor_value_info(kind)]
+        )
+        for name, kind in (("then", "Neg"), ("else", "Relu"))
+    }
+    return _onnx(
+        node("ReduceSum", ["image"], ["sum"], keepdims=0),
+        node("Greater", ["sum", "zero"], ["positive"]),
+        node("If", ["positive"], ["y"], "choice", **branches),
+        zero=np.float32(0),
+    )
+
+
+def recurrent_onnx():
+    """An LSTM over the rows of an image."""
+    return _onnx(
+        node("ReduceMean", ["image"], ["grey"], axes=[1], keepdims=0),
+        node("LSTM", ["grey", "w", "r"], ["y"], "memory", hidden_size=2),
+        w=np.ones((1, 8, networks.SIZE), np.float32),
+        r=np.ones((1, 8, 2), np.float32),
+    )
+
+
+def tokens_onnx():
+    """A model of texts."""
+    model = onnx.load_from_string(_onnx(node("Gather", ["table", "image"], ["y"]), table=_eye()))
+    tokens = helper.make_tensor_value_info("tokens", TensorProto.INT64, ["batch", 128])
+    model.graph.input[0].CopyFrom(tokens)
+    model.graph.node[0].input[1] = "tokens"
+    return model.SerializeToString()
+
+
+def table_onnx():
+    """A model of rows of numbers."""
+    model = onnx.load_from_string(_onnx(node("MatMul", ["image", "table"], ["y"]), table=_eye()))
+    model.graph.input[0].CopyFrom(_value("image", ["batch", 16]))
+    return model.SerializeToString()
+
+
+def _eye():
+    return np.eye(16, dtype=np.float32)
+
+
+def custom_onnx():
+    """A model that needs a library of its own."""
+    model = onnx.load_from_string(networks.tiny_onnx())
+    model.graph.node[1].domain = "com.example"
+    model.opset_import.append(helper.make_opsetid("com.example", 1))
+    return model.SerializeToString()
+
+
+def doubling_onnx():
+    """Forty functions that each use the next one twice."""
+    model = onnx.load_from_string(networks.tiny_onnx())
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("own", 1)]
+    for level in range(40):
+        steps = [node(f"f{level + 1}", [a], [b], domain="own") for a, b in ("xm", "my")]
+        model.functions.append(
+            helper.make_function("own", f"f{level}", ["x"], ["y"], steps, opsets)
+        )
+    last = [node("Relu", ["x"], ["y"])]
+    model.functions.append(helper.make_function("own", "f40", ["x"], ["y"], last, opsets))
+    model.graph.node[1].op_type, model.graph.node[1].domain = "f0", "own"
+    model.opset_import.append(opsets[1])
+    return model.SerializeToString()
+
+
+def nested_onnx():
+    """Branches within branches, five hundred deep: made by hand, since protobuf does not."""
+
+    def field(number, content):
+        return bytes([number << 3 | 2]) + _varint(len(content)) + content
+
+    graph = b""
+    for _ in range(500):
+        attribute = field(1, b"then_branch") + field(6, graph)
+        graph = field(1, field(4, b"If") + field(5, attribute))
+    return b"\x08\x09" + field(7, graph)
+
+
+def _varint(number):
+    low, rest = number & 0x7F, number >> 7
+    return bytes([low | 0x80]) + _varint(rest) if rest else bytes([low])
+
+
+def mutated(data, seed):
+    """``data`` with its end cut off, or a few bits or a stretch of bytes changed."""
+    chance, changed = random.Random(seed), bytearray(data)
+    place = chance.randrange(len(changed))
+    match seed % 4:
+        case 0:
+            del changed[place:]
+        case 1:
+            for _ in range(chance.randrange(1, 4)):
+                changed[chance.randrange(len(changed))] ^= 1 << chance.randrange(8)
+        case 2:
+            end = min(place + 16, len(changed))
+            changed[place:end] = chance.randbytes(end - place)
+        case 3:
+            head = chance.randrange(min(64, len(changed)))
+            changed[head] = chance.randrange(256)
+    return bytes(changed)
 
 
 def swelling_onnx():

@@ -16,15 +16,12 @@ from facetscope.gen.facetscope.v1 import (
     inspection_pb2,
     inspection_pb2_grpc,
 )
-from tests import hostile_files, networks
+from tests import bad_files, hostile_files, networks
 from tests.servers import serving
 from tests.support import details, reason
 
-UNREADABLE = ("INVALID_ARGUMENT", "MODEL_UNREADABLE")
-FORBIDDEN = ("INVALID_ARGUMENT", "MODEL_FORBIDDEN")
 FIELD = ("INVALID_ARGUMENT", "INVALID_FIELD")
 MISMATCH = ("INVALID_ARGUMENT", "INPUT_MISMATCH")
-UNTRANSLATED = ("UNIMPLEMENTED", "OPERATOR_UNSUPPORTED")
 NO_GRADIENT = ("UNIMPLEMENTED", "GRADIENT_UNAVAILABLE")
 NO_LAYER = ("NOT_FOUND", "LAYER_NOT_FOUND")
 NO_POSITION = ("OUT_OF_RANGE", "POSITION_OUT_OF_RANGE")
@@ -44,7 +41,8 @@ def phases(steps=2, **changes):
 @pytest.fixture(scope="module")
 def channel(tmp_path_factory):
     folder = tmp_path_factory.mktemp("store")
-    with serving(folder) as (_, address), grpc.insecure_channel(address) as channel:
+    limit = ("--worker-memory-bytes", str(3 * 2**30))
+    with serving(folder, *limit) as (_, address), grpc.insecure_channel(address) as channel:
         grpc.channel_ready_future(channel).result(timeout=20)
         yield channel
 
@@ -125,77 +123,45 @@ def assert_refused(call, expected, *words):
     return error
 
 
-FILES = {
-    "a JPEG": (hostile_files.jpeg, UNREADABLE, ["not ONNX", "torch.onnx.export"]),
-    "a text": (lambda: b"All models are wrong.\n", UNREADABLE, ["not ONNX", "torch.jit.save"]),
-    "random bytes": (hostile_files.noise, UNREADABLE, ["not ONNX", "torch.jit.save"]),
-    "nothing": (lambda: b"", UNREADABLE, ["empty", "send ONNX or TorchScript"]),
-    "a PDF": (lambda: b"%PDF-1.7\n%\xe2\xe3\n1 0 obj\n", UNREADABLE, ["not ONNX"]),
-    "half an ONNX": (lambda: networks.tiny_onnx()[:-99], UNREADABLE, ["damaged", "send all"]),
-    "half a TorchScript": (
-        lambda: hostile_files.scripted(hostile_files.Prints())[:-99],
-        UNREADABLE,
-        ["no whole TorchScript archive", "send it again"],
-    ),
-    "a checkpoint": (hostile_files.checkpoint, UNREADABLE, ["checkpoint", "torch.jit.trace"]),
-    "an old checkpoint": (
-        lambda: hostile_files.checkpoint(zipped=False),
-        UNREADABLE,
-        ["checkpoint", "torch.jit.trace"],
-    ),
-    "a .pt2": (
-        hostile_files.exported_program,
-        ("UNIMPLEMENTED", "NOT_SERVED"),
-        [".pt2", "export to ONNX"],
-    ),
-    "external data": (hostile_files.external_onnx, FORBIDDEN, ["another file", "'kernel'"]),
-    "__setstate__": (
-        lambda: hostile_files.scripted(hostile_files.Wakes()),
-        FORBIDDEN,
-        ["__setstate__", "code/__torch__"],
-    ),
-    "an unknown operator": (networks.unsupported_onnx, UNTRANSLATED, ["'relu_node'", "Levitate"]),
-    "two inputs": (hostile_files.two_input_onnx, UNREADABLE, ["one input", "image, mask"]),
-    "a vector alone": (
-        hostile_files.vector_onnx,
-        UNREADABLE,
-        ["none of its tensors has channels"],
-    ),
-    "a bomb": (hostile_files.bomb_onnx, UNTRANSLATED, ["'bomb'", "419430400 elements"]),
-    "a swelling": (
-        hostile_files.swelling_onnx,
-        ("RESOURCE_EXHAUSTED", "OUT_OF_MEMORY"),
-        ["memory of cpu"],
-    ),
-    "an endless loop": (
-        lambda: hostile_files.scripted(hostile_files.Endless()),
-        UNTRANSLATED,
-        ["Loop", "more than 50000 steps"],
-    ),
-    "a print": (
-        lambda: hostile_files.scripted(hostile_files.Prints()),
-        UNTRANSLATED,
-        ["prim::Print", "no translation"],
-    ),
-}
-
-
 @pytest.fixture(scope="module")
 def answers(channel):
-    """What comes of all files, which are sent at once and wait for a worker."""
+    """What comes of files, which are sent at once and wait for a worker."""
     describe = inspection_pb2_grpc.InspectionServiceStub(channel).DescribeModel
     return {
-        name: describe.future(inspection_pb2.DescribeModelRequest(model={"inline": file()}))
-        for name, (file, *_) in FILES.items()
+        name: describe.future(
+            inspection_pb2.DescribeModelRequest(model={"inline": bad_files.FILES[name][0]()})
+        )
+        for name in bad_files.REPRESENTATIVE
     }
 
 
 @pytest.mark.usefixtures("stub")
-@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("name", bad_files.REPRESENTATIVE)
 def test_a_file_is_refused_with_help(answers, name):
     """Whoever sends the wrong file learns what is wrong with it, and what to send."""
-    _, expected, words = FILES[name]
+    _, expected, words = bad_files.FILES[name]
     assert_refused(answers[name].result, expected, *words)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted({*bad_files.FILES} - {*bad_files.REPRESENTATIVE}))
+def test_any_other_file_is_refused_with_help(describe, name):
+    """A worker is started for each; what they say is tested without one, too."""
+    file, expected, words = bad_files.FILES[name]
+    assert_refused(lambda: describe(file()), expected, *words)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", bad_files.SOUND)
+def test_damaged_files_never_bring_the_server_down(stub, name):
+    """Uploads break. What is left is a model or an error of the domain: INTERNAL would be a bug."""
+    damaged = [hostile_files.mutated(bad_files.SOUND[name](), seed) for seed in range(100, 160)]
+    calls = [
+        stub.DescribeModel.future(inspection_pb2.DescribeModelRequest(model={"inline": data}))
+        for data in damaged
+    ]
+    codes = {call.code().name for call in calls}
+    assert codes <= {"OK", "INVALID_ARGUMENT", "UNIMPLEMENTED"}
 
 
 def test_a_model_is_refused_at_a_size_that_it_does_not_take(describe):

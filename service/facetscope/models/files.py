@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, Protocol, final, runtime_checkable
-from zipfile import BadZipFile, ZipFile
+from zipfile import ZipFile
 
 import torch
 from torch import Tensor
@@ -77,7 +77,7 @@ def _is_exported_program(path: Path) -> bool:
     try:
         with ZipFile(path) as archive:
             return any(name.endswith("/archive_format") for name in archive.namelist())
-    except BadZipFile:
+    except policy.DAMAGES:
         return False
 
 
@@ -91,6 +91,7 @@ class OnnxFile:
         self._path = path
         model = onnx.load(path)
         policy.check_onnx(model)
+        onnx.check_image(model)
         self._signature = onnx.signature(model)
         self.metadata: Mapping[str, str] = {each.key: each.value for each in model.metadata_props}
         shape = tuple(-1 if size is None else size for size in self._signature.shape)

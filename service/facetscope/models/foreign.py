@@ -7,9 +7,10 @@ import struct
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
-from zipfile import BadZipFile, ZipFile
+from zipfile import ZipFile
 
 from facetscope.domain.errors import ModelUnreadableError
+from facetscope.models import policy
 
 HEAD: Final = 2**16
 """Bytes of a file that are looked at."""
@@ -105,7 +106,7 @@ def check_archive(path: Path) -> None:
                 name for name in names if name.endswith("/data.pkl") and not _has_code(names)
             ]
             pickled = b"".join(_head(archive, name) for name in pickles)
-    except (BadZipFile, ValueError):  # for the policy to explain
+    except policy.DAMAGES:  # for the policy to explain
         return
     if problem := _by_names(names) or (_checkpoint(pickled) if pickles else ""):
         raise ModelUnreadableError(problem)

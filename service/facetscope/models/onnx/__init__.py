@@ -15,8 +15,8 @@ from facetscope.models.onnx import (  # noqa: F401 (a family registers its opera
     resizing,
     shapes,
 )
-from facetscope.models.onnx.files import image_input, input_shape, load
+from facetscope.models.onnx.files import check_image, image_input, input_shape, load
 from facetscope.models.onnx.signatures import signature
 from facetscope.models.onnx.translator import translate
 
-__all__ = ["image_input", "input_shape", "load", "signature", "translate"]
+__all__ = ["check_image", "image_input", "input_shape", "load", "signature", "translate"]

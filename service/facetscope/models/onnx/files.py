@@ -4,12 +4,25 @@ from pathlib import Path
 from typing import Any
 
 import onnx
-from onnx import ModelProto, ValueInfoProto
+from onnx import ModelProto, TensorProto, ValueInfoProto
 
 from facetscope.domain.errors import ModelUnreadableError
 
 OLDEST_OPSET = 7
 """Broadcasting and inference-only normalization begin here; before, the same names mean less."""
+
+IMAGE_RANK = 4
+"""Axes of a batch of images."""
+
+PIXELS = (
+    TensorProto.UNDEFINED,
+    TensorProto.FLOAT,
+    TensorProto.FLOAT16,
+    TensorProto.BFLOAT16,
+    TensorProto.DOUBLE,
+    TensorProto.UINT8,
+)
+"""Types that the elements of an image may have."""
 
 ADVICE = "send all that torch.onnx.export or torch.jit.save wrote"
 
@@ -65,6 +78,23 @@ def image_input(model: ModelProto) -> ValueInfoProto:
     if not inputs[0].type.HasField("tensor_type"):
         raise ModelUnreadableError(problem=f"its input {inputs[0].name!r} is not a tensor")
     return inputs[0]
+
+
+def check_image(model: ModelProto) -> None:
+    """Refuse a model whose input is declared, and is no batch of images.
+
+    Raises:
+        ModelUnreadableError: It is of whole numbers, as tokens are, or has not four axes.
+    """
+    image = image_input(model)
+    tensor = image.type.tensor_type
+    axes = len(tensor.shape.dim) if tensor.HasField("shape") else IMAGE_RANK
+    if tensor.elem_type not in PIXELS or axes != IMAGE_RANK:
+        kind = TensorProto.DataType.Name(tensor.elem_type)
+        raise ModelUnreadableError(
+            f"its input {image.name!r} is {kind} of {axes} axes, not a batch of images, which has "
+            "four: batch, channels, height and width, in either order"
+        )
 
 
 def input_shape(model: ModelProto) -> tuple[int | None, ...]:

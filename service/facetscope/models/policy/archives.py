@@ -6,10 +6,8 @@ of contents: what one has checked is then not what another opens. Torch writes n
 
 import struct
 import zlib
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any, BinaryIO, Final
+from collections.abc import Iterable, Sequence
+from typing import Any, BinaryIO, Final, cast
 from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
 from facetscope.domain.errors import ModelForbiddenError, ModelUnreadableError
@@ -53,77 +51,50 @@ DAMAGES: Final = (
 WHOLE: Final = "the zip archive"
 
 
-@contextmanager
-def opened(path: Path, kind: str) -> Iterator[ZipFile]:
-    """The archive at ``path``, once ``check_layout`` has let it pass.
-
-    Raises:
-        ModelUnreadableError: It is no archive or not whole, or a reading within finds it damaged;
-            ``kind`` says what it should have been.
-        ModelForbiddenError: Not every reader would read it alike.
-    """
-    try:
-        with ZipFile(path) as archive:
-            with path.open("rb") as file:
-                check_layout(archive, file, path.stat().st_size)
-            yield archive
-    except DAMAGES as error:
-        problem = f"it is no whole {kind} archive ({error}): save or send it again"
-        raise ModelUnreadableError(problem) from error
-
-
 def within(entry: ZipInfo) -> str:
     """Path of ``entry`` below the folder that all entries of a torch archive are in."""
     return entry.filename.partition("/")[2]
 
 
-def check_layout(archive: ZipFile, file: BinaryIO, size: int) -> None:
-    """Refuse an archive that is not entries, their table and its end, with nothing between.
+def check_zip(archive: ZipFile, size: int) -> None:
+    """Refuse an archive of ``size`` bytes that unpacks to far more, hides another or is damaged.
 
     Raises:
-        ModelForbiddenError: It is not.
+        ModelUnreadableError: A checksum is wrong.
+        ModelForbiddenError: It is not entries, their table and its end, with nothing between.
     """
     entries = archive.infolist()
     if len(entries) > MOST_ENTRIES:
         raise ModelForbiddenError(f"{len(entries)} entries, more than {MOST_ENTRIES},", WHOLE)
-    if archive.comment:
-        raise ModelForbiddenError("a comment, in which another archive may hide,", WHOLE)
     _check_names(entries)
-    start, end = _table(file, size)
-    if start != archive.start_dir or end > size - END.size:
-        raise ModelForbiddenError("another archive, or other bytes, beside its own", WHOLE)
-    _check_places(file, entries, start)
+    unpacked = sum(entry.file_size for entry in entries)
+    if unpacked > size + LARGEST_CODE:
+        raise ModelForbiddenError(f"{unpacked} bytes when unpacked", f"an archive of {size}")
+    _check_layout(archive, size)
+    if damaged := archive.testzip():
+        raise ModelUnreadableError(f"{damaged} has another checksum than when it was written")
 
 
-def check_packing(entries: Sequence[ZipInfo], size: int, *, compressible: str) -> None:
-    """Refuse entries that unpack to more than they may.
-
-    Args:
-        entries: All of its entries.
-        size: Bytes of the archive itself.
-        compressible: Beginning of the paths, below the root folder, that may be compressed.
+def check_compression(entries: Iterable[ZipInfo], *, compressible: str) -> None:
+    """Refuse compressed entries but those whose path below the root begins as given.
 
     Raises:
-        ModelForbiddenError: One is compressed, or all are larger than the file and some code.
+        ModelForbiddenError: There is one.
     """
-    unpacked = 0
     for entry in entries:
         may_be = within(entry).startswith(compressible)
         if entry.compress_type not in ((ZIP_STORED, ZIP_DEFLATED) if may_be else (ZIP_STORED,)):
             raise ModelForbiddenError("a compressed entry", entry.filename)
-        unpacked += entry.file_size
-    if unpacked > size + LARGEST_CODE:
-        raise ModelForbiddenError(f"{unpacked} bytes when unpacked", f"an archive of {size}")
 
 
-def check_checksums(archive: ZipFile) -> None:
-    """Refuse an archive with an entry that is not what was written.
-
-    Raises:
-        ModelUnreadableError: There is one.
-    """
-    if damaged := archive.testzip():
-        raise ModelUnreadableError(f"{damaged} has another checksum than when it was written")
+def _check_layout(archive: ZipFile, size: int) -> None:
+    if archive.comment:
+        raise ModelForbiddenError("a comment, in which another archive may hide,", WHOLE)
+    file = cast("BinaryIO", archive.fp)
+    start, end = _table(file, size)
+    if start != archive.start_dir or end > size - END.size:
+        raise ModelForbiddenError("another archive, or other bytes, beside its own", WHOLE)
+    _check_places(file, archive.infolist(), start)
 
 
 def _check_names(entries: Sequence[ZipInfo]) -> None:

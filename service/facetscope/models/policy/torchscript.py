@@ -47,12 +47,20 @@ def check_torchscript(path: Path) -> None:
         ModelUnreadableError: It is not a TorchScript archive, or not whole.
         ModelForbiddenError: Loading it would do more than load.
     """
-    with archives.opened(path, "TorchScript") as archive:
-        entries = archive.infolist()
-        _check_kind({archives.within(entry) for entry in entries})
-        archives.check_packing(entries, path.stat().st_size, compressible="code/")
-        archives.check_checksums(archive)
-        _check_contents(archive)
+    try:
+        with ZipFile(path) as archive:
+            _check_archive(archive, path.stat().st_size)
+    except archives.DAMAGES as error:
+        problem = f"it is no whole TorchScript archive ({error}): save or send it again"
+        raise ModelUnreadableError(problem) from error
+
+
+def _check_archive(archive: ZipFile, size: int) -> None:
+    entries = archive.infolist()
+    _check_kind({archives.within(entry) for entry in entries})
+    archives.check_compression(entries, compressible="code/")
+    archives.check_zip(archive, size)
+    _check_contents(archive)
 
 
 def _check_kind(names: set[str]) -> None:
