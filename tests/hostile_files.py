@@ -72,10 +72,10 @@ class Branches(nn.Module):
 class Recurrent(nn.Module):
     def __init__(self):
         super().__init__()
-        self.layer = nn.LSTM(networks.SIZE, 8, batch_first=True)
+        self.layer = nn.LSTM(3, 8, batch_first=True)
 
     def forward(self, x):
-        return self.layer(x.mean(1))[0]
+        return self.layer(x.mean(2).transpose(1, 2))[0]
 
 
 class Tokens(nn.Module):
@@ -143,16 +143,13 @@ def doubled():
 
 def lethal():
     """A program of branches within branches, on which torch's compiler overflows its stack."""
-    old, new = io.BytesIO(scripted(nn.ReLU())), io.BytesIO()
-    branches = b"\n    elif input.dim() == 1:\n      input = input" * 50_000
-    first = b"if input.dim() == 1:\n      input = input"
+    begin, branch = b"-> Tensor:\n", b"if torch.eq(torch.dim(x), 1):\n      x = x\n    "
+    branches = begin + b"    " + branch + (b"el" + branch) * 50_000 + b"\n"
+    old, new = io.BytesIO(scripted(Sound())), io.BytesIO()
     with zipfile.ZipFile(old) as archive, zipfile.ZipFile(new, "w") as changed:
         for name in archive.namelist():
-            code = archive.read(name)
-            begin = code.find(b"return torch.relu(input)") if name.endswith(".py") else -1
-            if begin >= 0:
-                code = code[:begin] + first + branches + b"\n    " + code[begin:]
-            changed.writestr(name, code)
+            code, own = archive.read(name), name.endswith("hostile_files.py")
+            changed.writestr(name, code.replace(begin, branches, 1) if own else code)
     return new.getvalue()
 
 

@@ -154,6 +154,14 @@ def _set_item(container: Any, index: Any, item: Any) -> Any:
     return container
 
 
+def _range_length(start: int, stop: int, step: int) -> int:
+    return len(range(start, stop, step))
+
+
+def _derive_index(index: int, start: int, step: int) -> int:
+    return start + index * step
+
+
 def _format(template: str, *values: Any) -> str:
     """``template`` with each ``{}`` filled: Python's own format would do much more than asked."""
     first, *pieces = template.split("{}")
@@ -201,9 +209,11 @@ CONVERSIONS: Final[Mapping[str, Callable[[Any], Any]]] = {
 }
 CONTAINERS: Final[Mapping[str, Callable[..., Any]]] = {
     "aten::__contains__": _contains,
+    "aten::__derive_index": _derive_index,
     "aten::__getitem__": _item,
     "aten::__is__": operator.is_,
     "aten::__isnot__": operator.is_not,
+    "aten::__range_length": _range_length,
     "aten::_set_item": _set_item,
     "aten::_unwrap_optional": _first,
     "aten::append": _append,

@@ -37,11 +37,11 @@ ALLOWED: Final = frozenset(
 
     dropout alpha_dropout feature_dropout feature_alpha_dropout
 
-    adaptive_avg_pool1d adaptive_avg_pool2d adaptive_max_pool2d avg_pool1d avg_pool2d max_pool1d
-    max_pool2d max_pool2d_with_indices lp_pool2d constant_pad_nd pad reflection_pad2d
-    replication_pad2d grid_sampler affine_grid_generator pixel_shuffle pixel_unshuffle
-    channel_shuffle im2col col2im upsample_bicubic2d upsample_bilinear2d upsample_nearest2d
-    _upsample_bicubic2d_aa _upsample_bilinear2d_aa
+    adaptive_avg_pool1d adaptive_avg_pool2d adaptive_max_pool2d avg_pool1d avg_pool2d avg_pool3d
+    max_pool1d max_pool2d max_pool2d_with_indices lp_pool2d constant_pad_nd pad
+    reflection_pad2d replication_pad2d grid_sampler affine_grid_generator pixel_shuffle
+    pixel_unshuffle channel_shuffle im2col col2im upsample_bicubic2d upsample_bilinear2d
+    upsample_nearest2d _upsample_bicubic2d_aa _upsample_bilinear2d_aa
 
     abs acos add addcdiv addcmul asin atan atan2 ceil clamp clamp_max clamp_min clip cos cosh div
     divide erf exp expm1 floor floor_divide fmod log log10 log1p log2 lerp maximum minimum mul

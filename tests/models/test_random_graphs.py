@@ -1,0 +1,139 @@
+"""Whatever a module computes, its translations compute: small networks at random, in every form."""
+
+import io
+import tempfile
+import warnings
+from collections import Counter
+from pathlib import Path
+
+import onnx
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from tests import random_networks
+
+from facetscope.models import onnx as onnx_models
+from facetscope.models import torchscript
+
+SHAPE = (3, random_networks.SIDE, random_networks.SIDE)
+FEW = settings(max_examples=12, suppress_health_check=[HealthCheck.too_slow])
+
+
+def images(batch):
+    """The same random images at every call."""
+    return torch.randn(
+        batch, *SHAPE, dtype=torch.float64, generator=torch.Generator().manual_seed(5)
+    )
+
+
+def traced(network):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", torch.jit.TracerWarning)
+        return torch.jit.trace(network, images(2), check_trace=False)
+
+
+def frozen(network):
+    return torch.jit.freeze(traced(network))
+
+
+FORMS = {"traced": traced, "scripted": torch.jit.script, "frozen": frozen}
+
+
+def from_torchscript(program):
+    """The graph of an archive."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.pt"
+        program.save(str(path))
+        return torchscript.translate(path, images(1))
+
+
+def from_onnx(network, *, dynamo):
+    """The graph of what one of torch's exporters writes, in double precision."""
+    stream = io.BytesIO()
+    options = {"opset_version": 17, "input_names": ["images"]}
+    options["dynamic_axes"] = {"images": {0: "batch"}}
+    if dynamo:
+        shapes = ({0: torch.export.Dim("batch")},)
+        options = {"dynamic_shapes": shapes, "opset_version": 18, "verbose": False}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        program = torch.onnx.export(
+            network, (images(2),), None if dynamo else stream, dynamo=dynamo, **options
+        )
+    stored = program.model_proto.SerializeToString() if dynamo else stream.getvalue()
+    return onnx_models.translate(onnx.load_from_string(stored), images(1))
+
+
+def gradient(function, batch):
+    """What moves a weighted sum of the outputs."""
+    given_ = batch.clone().requires_grad_()
+    outputs = function(given_)
+    weights = torch.linspace(-1, 1, outputs.numel(), dtype=outputs.dtype).reshape(outputs.shape)
+    return torch.autograd.grad((outputs * weights).sum(), given_)[0]
+
+
+def assert_equal(translation, network):
+    """Same outputs and same gradients, for one image and for several."""
+    for batch in (1, 4):
+        torch.testing.assert_close(
+            translation.module(images(batch))[0].detach(), network(images(batch)).detach()
+        )
+        torch.testing.assert_close(
+            gradient(lambda x: translation.module(x)[0], images(batch)),
+            gradient(network, images(batch)),
+        )
+
+
+def assert_layers_equal(translation, network):
+    """Every module that was called has its value, as it was before anything overwrote it."""
+    interpreter = torch.fx.Interpreter(translation.module, garbage_collect_values=False)
+    interpreter.run(images(2))
+    for name, value in captured(network).items():
+        found = translation.values[name].node
+        torch.testing.assert_close(interpreter.env[found].detach(), value, msg=name)
+
+
+def captured(network):
+    """What each module gave, by the name that a translation has for it."""
+    values, calls = {}, Counter()
+
+    def keep(name):
+        def hook(_module, _inputs, output):
+            number = calls[name]
+            calls[name] += 1
+            values[f"{name}#{number}" if number else name] = output.detach().clone()
+
+        return hook
+
+    handles = [
+        part.register_forward_hook(keep(name)) for name, part in network.named_modules() if name
+    ]
+    network(images(2))
+    for handle in handles:
+        handle.remove()
+    return values
+
+
+@pytest.mark.parametrize("form", FORMS)
+@FEW
+@given(network=random_networks.networks())
+def test_torchscript_computes_what_the_module_computes(form, network):
+    """Files are written by people who combine layers as they please."""
+    translation = from_torchscript(FORMS[form](network))
+    assert_equal(translation, network)
+    if form != "frozen":
+        assert_layers_equal(translation, network)
+
+
+@FEW
+@given(network=random_networks.networks())
+def test_onnx_computes_what_the_module_computes(network):
+    """By way of the exporter that most files come from."""
+    assert_equal(from_onnx(network, dynamo=False), network)
+
+
+@settings(max_examples=3, suppress_health_check=[HealthCheck.too_slow])
+@given(network=random_networks.networks())
+def test_onnx_of_the_newer_exporter_computes_what_the_module_computes(network):
+    """It writes other operators for the same modules."""
+    assert_equal(from_onnx(network, dynamo=True), network)
