@@ -109,6 +109,11 @@ JOBS = (
         images=jobs.ImageSet((DIGEST,), (jobs.InlineImage("a", "cat", b"\xff"),)),
         discovery=jobs.Discovery(selection=jobs.PredictedImages(), facets=3, seed=2**64 - 1),
     ),
-    jobs.MaximizeActivation(model=DIGEST, unit=Unit("mixer", 3, channel_axis=2), count=4),
+    jobs.MaximizeActivation(
+        model=DIGEST,
+        unit=Unit("mixer", 3, channel_axis=2),
+        count=4,
+        precision=jobs.Precision.BFLOAT16,
+    ),
     jobs.InspectUnits(model=DIGEST, units=(UNIT, Unit("fc", 1)), images=jobs.ImageSet((DIGEST,))),
 )

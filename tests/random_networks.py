@@ -266,7 +266,7 @@ reductions = _either(
     lambda _: nn.MaxPool2d(3, 2, 1, ceil_mode=True),
     lambda _: nn.MaxPool2d(2, stride=2, dilation=2),
     lambda _: nn.AvgPool2d(3, 2, 1, ceil_mode=True),
-    lambda _: nn.AvgPool2d(2, divisor_override=3),
+    lambda _: nn.AvgPool2d(2),
     lambda _: nn.AdaptiveAvgPool2d(2),
     lambda _: Sliced(0),
     lambda _: Sliced(1),

@@ -242,6 +242,26 @@ def test_a_killed_worker_is_told_and_replaced(server, stub, ascent):
     call.cancel()
 
 
+@pytest.mark.parametrize(
+    ("precision", "least", "most"),
+    [("FLOAT32", 0, 1e-5), ("BFLOAT16", 1e-4, 2e-2), ("FLOAT64", 0, 1e-5)],
+)
+def test_a_model_computes_in_the_precision_asked_for(stub, precision, least, most):
+    """Speed is bought with digits; how many, its parity says, and the images are much the same."""
+    model = {"inline": networks.tiny_onnx(), "precision": f"PRECISION_{precision}"}
+    described = stub.DescribeModel(inspection_pb2.DescribeModelRequest(model=model))
+    assert least <= described.parity.largest_relative < most
+    phase = {"steps": 3, "stepSizeStart": 11, "tvWeightStart": 1}
+    asked = {"unit": {"layer": "logits"}, "synthesis": {"schedule": {"phases": [phase]}}}
+    request = inspection_pb2.MaximizeActivationRequest(model=model)
+    images = [
+        answer.event.image
+        for answer in stub.MaximizeActivation(ParseDict(asked, request))
+        if answer.event.HasField("image")
+    ]
+    assert [image.activation > image.start_activation for image in images] == [True]
+
+
 def test_the_least_recent_model_makes_room(tmp_path):
     """Memory of a model goes back with its process; the newest models stay."""
     requests = [

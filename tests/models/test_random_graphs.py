@@ -1,5 +1,6 @@
 """Whatever a module computes, its translations compute: small networks at random, in every form."""
 
+import copy
 import io
 import tempfile
 import warnings
@@ -39,16 +40,17 @@ def frozen(network):
 FORMS = {"traced": traced, "scripted": torch.jit.script, "frozen": frozen}
 
 
-def from_torchscript(program):
-    """The graph of an archive."""
+def from_torchscript(program, dtype=torch.float64):
+    """The graph of an archive, which computes in ``dtype``."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.pt"
         program.save(str(path))
-        return torchscript.translate(path, images(1))
+        return torchscript.translate(path, images(1).to(dtype))
 
 
-def from_onnx(network, *, dynamo):
-    """The graph of what one of torch's exporters writes, in double precision."""
+def from_onnx(network, *, dynamo, stored=torch.float64, dtype=torch.float64):
+    """The graph, computing in ``dtype``, of what one of torch's exporters writes in ``stored``."""
+    network = copy.deepcopy(network).to(stored)
     stream = io.BytesIO()
     options = {"opset_version": 17, "input_names": ["images"]}
     options["dynamic_axes"] = {"images": {0: "batch"}}
@@ -58,10 +60,10 @@ def from_onnx(network, *, dynamo):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         program = torch.onnx.export(
-            network, (images(2),), None if dynamo else stream, dynamo=dynamo, **options
+            network, (images(2).to(stored),), None if dynamo else stream, dynamo=dynamo, **options
         )
-    stored = program.model_proto.SerializeToString() if dynamo else stream.getvalue()
-    return onnx_models.translate(onnx.load_from_string(stored), images(1))
+    written = program.model_proto.SerializeToString() if dynamo else stream.getvalue()
+    return onnx_models.translate(onnx.load_from_string(written), images(1).to(dtype))
 
 
 def gradient(function, batch):

@@ -100,6 +100,16 @@ async def test_what_is_left_out_gets_the_documented_defaults(stub, engine):
     assert job.synthesis == jobs.Synthesis()
 
 
+@pytest.mark.parametrize("precision", jobs.Precision)
+async def test_a_model_computes_in_the_precision_asked_for(stub, engine, precision):
+    """It is part of the job, so that results of one are never taken for those of another."""
+    model = {**MODEL, "precision": f"PRECISION_{precision.name}"}
+    message = {"model": model, "units": [UNIT], "images": IMAGES}
+    async for _ in stub.InspectUnits(ParseDict(message, pb.InspectUnitsRequest())):
+        pass
+    assert [job.precision for job in engine.jobs] == [precision]
+
+
 async def test_an_image_starts_from_the_mean_of_its_facet(stub, engine):
     """By whatever schedule: from noise it would show the unit, and nothing of the facet."""
     request = pb.InspectUnitsRequest()
@@ -125,6 +135,7 @@ async def test_inline_models_are_kept_under_their_digest(stub, engine, store):
     [
         ({"model": {}}, "model"),
         ({"model": {"digest": "../../etc/passwd"}}, "model.digest"),
+        ({"model": {**MODEL, "precision": 9}}, "model.precision"),
         ({"unit": {"channel": 3}}, "unit.layer"),
         ({"images": {}}, "images"),
         ({"images": {"digests": ["x"]}}, "images.digests"),

@@ -20,6 +20,14 @@ MOST_IMAGES: Final = 256
 """Images that one ascent may make at once."""
 
 
+class Precision(Enum):
+    """What a model computes in."""
+
+    FLOAT32 = "float32"
+    BFLOAT16 = "bfloat16"
+    FLOAT64 = "float64"
+
+
 @dataclass(frozen=True, slots=True)
 class InlineImage:
     """A picture that came with the request.
@@ -150,6 +158,7 @@ class DescribeModel:
 
     model: str
     input: InputSpec = field(default_factory=InputSpec)
+    precision: Precision = Precision.FLOAT32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,6 +169,7 @@ class DiscoverFacets:
     unit: Unit
     images: ImageSet
     input: InputSpec = field(default_factory=InputSpec)
+    precision: Precision = Precision.FLOAT32
     discovery: Discovery = field(default_factory=Discovery)
 
 
@@ -170,6 +180,7 @@ class MaximizeActivation:
     model: str
     unit: Unit
     input: InputSpec = field(default_factory=InputSpec)
+    precision: Precision = Precision.FLOAT32
     synthesis: Synthesis = field(default_factory=lambda: Synthesis(start=Start.NOISE))
     starts: tuple[InlineImage, ...] = ()
     count: int = 1
@@ -194,6 +205,7 @@ class InspectUnits:
     units: tuple[Unit, ...]
     images: ImageSet
     input: InputSpec = field(default_factory=InputSpec)
+    precision: Precision = Precision.FLOAT32
     discovery: Discovery = field(default_factory=Discovery)
     synthesis: Synthesis = field(default_factory=Synthesis)
 

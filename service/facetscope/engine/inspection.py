@@ -79,10 +79,11 @@ class Inspector:
 
     def _open(self, job: Job, path: Path) -> Generator[Progress, None, OpenModel]:
         model = self._model
-        if model is None or (model.digest, model.spec) != (job.model, job.input):
+        asked = (job.model, job.input, job.precision)
+        if model is None or (model.digest, model.spec, model.precision) != asked:
             yield Progress(work=Work.LOADING_MODEL)
             self._model = None
-            model = self._model = OpenModel(job.model, path, job.input, self._device)
+            model = self._model = OpenModel(job.model, path, job.input, job.precision, self._device)
         return model
 
 

@@ -9,6 +9,7 @@ import torch
 
 from facetscope.domain.events import DescribedLayer, Description, Parity
 from facetscope.domain.inputs import InputSpec
+from facetscope.domain.jobs import Precision
 from facetscope.domain.units import Layer, Unit
 from facetscope.engine.synthesis import Target
 from facetscope.images.preprocessing import Preprocessing
@@ -39,12 +40,20 @@ class OpenModel:
     Attributes:
         digest: SHA-256 of the file.
         spec: How pictures become its input, as asked for.
+        precision: What it computes in.
         input: The same, with nothing left open.
         preprocessing: The same, as a module.
         network: The graph.
     """
 
-    def __init__(self, digest: str, path: Path, spec: InputSpec, device: torch.device) -> None:
+    def __init__(
+        self,
+        digest: str,
+        path: Path,
+        spec: InputSpec,
+        precision: Precision,
+        device: torch.device,
+    ) -> None:
         """Open the file, and translate it.
 
         Raises:
@@ -52,13 +61,21 @@ class OpenModel:
         """
         self.digest = digest
         self.spec = spec
+        self.precision = precision
+        dtype = torch.float64 if precision is Precision.FLOAT64 else torch.float32
         self._file = open_model(path)
         said = self._file.guesses(spec.layout)
-        translation = self._file.translate(example(spec.resolved(said).shape(PROBES)))
+        shape = spec.resolved(said).shape(PROBES)
+        translation = self._file.translate(example(shape, dtype=dtype))
         self._guesses = (*said, *from_graph(translation.module))
         self.input = spec.resolved(self._guesses)
-        self.preprocessing = Preprocessing(self.input).to(device)
-        self.network = Network(translation, device, picture_axes=self.input.picture_axes)
+        self.preprocessing = Preprocessing(self.input).to(device, dtype)
+        self.network = Network(
+            translation,
+            device,
+            picture_axes=self.input.picture_axes,
+            autocast=precision is Precision.BFLOAT16,
+        )
 
     def target(self, unit: Unit) -> Target:
         """The unit, ready to be read; of a softmax's unit, the logit.
@@ -104,7 +121,8 @@ class OpenModel:
         )
 
     def _parity(self) -> Parity | None:
-        images = example(self.input.shape(PROBES), seed=1)
+        dtype = self.preprocessing.scale.dtype
+        images = example(self.input.shape(PROBES), seed=1, dtype=dtype)
         names = self.network.outputs
         with torch.inference_mode():
             outputs = self.network.reading(names)(images.to(self.network.device))

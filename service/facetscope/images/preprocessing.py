@@ -41,7 +41,8 @@ class Preprocessing(nn.Module):
 
         Mean and std are in the network's order of colours, too.
         """
-        levels = _linear(pixels) if self._linear else pixels
+        given = pixels.to(self.scale.dtype)
+        levels = _linear(given) if self._linear else given
         ordered = levels.flip(1) if self._flips else levels
         scaled = torch.addcmul(self.shift, ordered, self.scale)
         return scaled.permute(0, 2, 3, 1) if self._channels_last else scaled

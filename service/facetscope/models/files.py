@@ -136,6 +136,6 @@ class TorchScriptFile:
         """None: the module itself is never run."""
 
 
-def example(shape: tuple[int, ...], *, seed: int = 0) -> Tensor:
+def example(shape: tuple[int, ...], *, seed: int = 0, dtype: torch.dtype = torch.float32) -> Tensor:
     """A batch of standard normal noise: to translate with, and to probe parity with."""
-    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed)).to(dtype)

@@ -7,6 +7,7 @@ from typing import Final, cast, final
 
 import torch
 from torch import Tensor, fx, nn
+from typing_extensions import override
 
 from facetscope.domain.errors import LayerNotFoundError, ModelUnreadableError
 from facetscope.domain.units import Layer
@@ -35,13 +36,17 @@ class Network:
         device: torch.device,
         *,
         picture_axes: tuple[int, int] = (2, 3),
+        autocast: bool = False,
     ) -> None:
         """Move the graph of ``translation`` to ``device``, convolutions in channels-last layout.
+
+        It computes in the type that it was translated for.
 
         Args:
             translation: The model.
             device: Where to compute.
             picture_axes: Axes of height and width in a batch of network inputs.
+            autocast: Whether to compute products of matrices and convolutions in brain floats.
 
         Raises:
             ModelUnreadableError: It has no layers.
@@ -53,7 +58,8 @@ class Network:
             for name, value in translation.values.items()
             for alias in (*value.aliases, name)
         }
-        self._readings: dict[tuple[str, ...], nn.Module] = {}
+        self._readings: dict[tuple[str, ...], Reading] = {}
+        self._autocast = autocast
         self.layers = tuple(_layers(translation, picture_axes))
         if not self.layers:
             raise ModelUnreadableError("none of its tensors has channels, which are the units here")
@@ -78,19 +84,21 @@ class Network:
         """Other names of the layer ``name``."""
         return self._translation.values[name].aliases
 
-    def reading(self, names: Sequence[str]) -> nn.Module:
+    def reading(self, names: Sequence[str]) -> "Reading":
         """The part of the graph that computes these layers, and nothing after them.
 
         Returns:
-            A module from a batch of network inputs to a tuple of activations, one for each name,
-            whatever the batch size that the file was made for.
+            A module from a batch of network inputs to a tuple of activations, one for each name, in
+            the type that the graph was translated for, whatever the batch size that the file was
+            made for.
             It shares its weights with every other reading, and is made once: torch keeps the
             source of every graph for ever.
         """
         key = tuple(names)
         if key not in self._readings:
             cut, batch = self._cut(key), self._translation.batch
-            self._readings[key] = cut if batch is None else Groups(cut, batch)
+            whole = cut if batch is None else Groups(cut, batch)
+            self._readings[key] = Reading(whole, self.device.type if self._autocast else None)
         return self._readings[key]
 
     def _cut(self, names: Sequence[str]) -> fx.GraphModule:
@@ -159,6 +167,32 @@ class Network:
 
     def _weights(self, node: fx.Node) -> Tensor:
         return self._module.get_buffer(cast("str", node.target))
+
+
+@final
+class Reading(nn.Module):
+    """A part of a network's graph.
+
+    Attributes:
+        part: The part, for any batch size.
+    """
+
+    def __init__(self, part: nn.Module, autocast: str | None) -> None:
+        """Compute ``part`` under autocast to brain floats on a kind of device, if any."""
+        super().__init__()
+        self.part = part
+        self._autocast = autocast
+
+    @override
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        """Activations of one batch of network inputs."""
+        if self._autocast is None:
+            return cast("tuple[Tensor, ...]", self.part(images))
+        with torch.autocast(self._autocast, torch.bfloat16):
+            values = self.part(images)
+        return tuple(
+            value.to(images.dtype) if value.is_floating_point() else value for value in values
+        )
 
 
 def _channels_last(module: fx.GraphModule) -> fx.GraphModule:

@@ -19,6 +19,7 @@ from facetscope.domain.jobs import (
     InspectUnits,
     LabelledImages,
     MaximizeActivation,
+    Precision,
     PredictedImages,
     Selection,
     Start,
@@ -49,7 +50,11 @@ class _Enum(Protocol):
 
 def describe_model_from(request: inspection_pb2.DescribeModelRequest, keep: Keep) -> DescribeModel:
     """Read a ``DescribeModel`` off the wire."""
-    return DescribeModel(model=_model(request, keep), input=_input(request.input))
+    return DescribeModel(
+        model=_model(request, keep),
+        input=_input(request.input),
+        precision=_precision(request.model),
+    )
 
 
 def discover_facets_from(
@@ -59,6 +64,7 @@ def discover_facets_from(
     return DiscoverFacets(
         model=_model(request, keep),
         input=_input(request.input),
+        precision=_precision(request.model),
         unit=_unit(request.unit),
         images=_image_set(request.images),
         discovery=_discovery(request.discovery),
@@ -72,6 +78,7 @@ def maximize_activation_from(
     return MaximizeActivation(
         model=_model(request, keep),
         input=_input(request.input),
+        precision=_precision(request.model),
         unit=_unit(request.unit),
         synthesis=_synthesis(request.synthesis, Start.GIVEN if request.starts else Start.NOISE),
         starts=_inline_images(request.starts),
@@ -84,6 +91,7 @@ def inspect_units_from(request: inspection_pb2.InspectUnitsRequest, keep: Keep) 
     return InspectUnits(
         model=_model(request, keep),
         input=_input(request.input),
+        precision=_precision(request.model),
         units=tuple(_unit(unit) for unit in request.units),
         images=_image_set(request.images),
         discovery=_discovery(request.discovery),
@@ -99,6 +107,11 @@ def _model(request: Any, keep: Keep) -> str:
         case "inline":
             return keep(model.inline)
     raise InvalidFieldError("model", "is required: give the digest of an artifact, or inline bytes")
+
+
+def _precision(message: model_pb2.Model) -> Precision:
+    chosen = _member("model.precision", Precision, model_pb2.Precision, message.precision)
+    return chosen or Precision.FLOAT32
 
 
 def _input(message: model_pb2.Input) -> InputSpec:

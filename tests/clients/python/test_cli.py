@@ -23,6 +23,7 @@ from facetscope_client.gen.facetscope.v1.model_pb2 import (
     INPUT_SOURCE_GRAPH,
     LAYOUT_NCHW,
     LAYOUT_NHWC,
+    PRECISION_BFLOAT16,
     Input,
     InputOrigin,
     InputTensor,
@@ -75,6 +76,13 @@ def test_options_become_the_request(inspect, scripted):
     assert (request.discovery.seed, request.synthesis.seed) == (7, 7)
     assert request.synthesis.schedule.preset == SCHEDULE_PRESET_CENTER_BIASED
     assert request.input == Input()
+
+
+def test_the_precision_becomes_part_of_the_model(inspect, scripted):
+    """Fast or exact, without another file."""
+    scripted.scripts = [INSPECTION]
+    inspect("--precision", "bfloat16")
+    assert scripted.requests[-1].model.precision == PRECISION_BFLOAT16
 
 
 def test_input_options_win_over_the_file(tmp_path):

@@ -24,7 +24,12 @@ from facetscope_client.gen.facetscope.v1.artifact_pb2_grpc import ArtifactServic
 from facetscope_client.gen.facetscope.v1.facet_pb2 import Discovery
 from facetscope_client.gen.facetscope.v1.inspection_pb2 import DescribeModelResponse
 from facetscope_client.gen.facetscope.v1.inspection_pb2_grpc import InspectionServiceStub
-from facetscope_client.gen.facetscope.v1.model_pb2 import Input, Unit
+from facetscope_client.gen.facetscope.v1.model_pb2 import (
+    PRECISION_UNSPECIFIED,
+    Input,
+    Precision,
+    Unit,
+)
 from facetscope_client.gen.facetscope.v1.synthesis_pb2 import Synthesis
 from facetscope_client.requests import Prepared, R
 from facetscope_client.retry import Attempts, RetryPolicy, Send, Wait
@@ -81,10 +86,17 @@ class AsyncClient:
         await self._channel.close()
 
     async def describe(
-        self, model: Source, *, input: Input | None = None, timeout_s: float | None = None
+        self,
+        model: Source,
+        *,
+        precision: Precision.ValueType = PRECISION_UNSPECIFIED,
+        input: Input | None = None,
+        timeout_s: float | None = None,
     ) -> DescribeModelResponse:
         """As ``Client.describe``."""
-        prepared = await asyncio.to_thread(requests.describe, model, input=input)
+        prepared = await asyncio.to_thread(
+            requests.describe, model, precision=precision, input=input
+        )
         ask = partial(self._inspection.DescribeModel, prepared.request)
         return await self._ask(ask, self._attempts(timeout_s, prepared.artifacts))
 
@@ -94,13 +106,20 @@ class AsyncClient:
         unit: Unit | str,
         images: Source | Iterable[Source],
         *,
+        precision: Precision.ValueType = PRECISION_UNSPECIFIED,
         input: Input | None = None,
         discovery: Discovery | None = None,
         timeout_s: float | None = None,
     ) -> AsyncGenerator[Event, None]:
         """As ``Client.discover_facets``."""
         prepare = partial(
-            requests.discover_facets, model, unit, images, input=input, discovery=discovery
+            requests.discover_facets,
+            model,
+            unit,
+            images,
+            precision=precision,
+            input=input,
+            discovery=discovery,
         )
         return self._events(self._inspection.DiscoverFacets, prepare, timeout_s)
 
@@ -109,6 +128,7 @@ class AsyncClient:
         model: Source,
         unit: Unit | str,
         *,
+        precision: Precision.ValueType = PRECISION_UNSPECIFIED,
         input: Input | None = None,
         synthesis: Synthesis | None = None,
         starts: Iterable[Source] = (),
@@ -120,6 +140,7 @@ class AsyncClient:
             requests.maximize_activation,
             model,
             unit,
+            precision=precision,
             input=input,
             synthesis=synthesis,
             starts=starts,
@@ -133,6 +154,7 @@ class AsyncClient:
         units: Unit | str | Iterable[Unit | str],
         images: Source | Iterable[Source],
         *,
+        precision: Precision.ValueType = PRECISION_UNSPECIFIED,
         input: Input | None = None,
         discovery: Discovery | None = None,
         synthesis: Synthesis | None = None,
@@ -144,6 +166,7 @@ class AsyncClient:
             model,
             units,
             images,
+            precision=precision,
             input=input,
             discovery=discovery,
             synthesis=synthesis,

@@ -24,7 +24,12 @@ from facetscope_client.gen.facetscope.v1.artifact_pb2_grpc import ArtifactServic
 from facetscope_client.gen.facetscope.v1.facet_pb2 import Discovery
 from facetscope_client.gen.facetscope.v1.inspection_pb2 import DescribeModelResponse
 from facetscope_client.gen.facetscope.v1.inspection_pb2_grpc import InspectionServiceStub
-from facetscope_client.gen.facetscope.v1.model_pb2 import Input, Unit
+from facetscope_client.gen.facetscope.v1.model_pb2 import (
+    PRECISION_UNSPECIFIED,
+    Input,
+    Precision,
+    Unit,
+)
 from facetscope_client.gen.facetscope.v1.synthesis_pb2 import Synthesis
 from facetscope_client.requests import Prepared, R
 from facetscope_client.retry import Attempts, RetryPolicy, Send, Wait
@@ -92,10 +97,15 @@ class Client:
         self._channel.close()
 
     def describe(
-        self, model: Source, *, input: Input | None = None, timeout_s: float | None = None
+        self,
+        model: Source,
+        *,
+        precision: Precision.ValueType = PRECISION_UNSPECIFIED,
+        input: Input | None = None,
+        timeout_s: float | None = None,
     ) -> DescribeModelResponse:
         """What ``model`` takes, what its layers are called, and whether it is computed right."""
-        prepared = requests.describe(model, input=input)
+        prepared = requests.describe(model, precision=precision, input=input)
         ask = partial(self._inspection.DescribeModel, prepared.request)
         return self._ask(ask, self._attempts(timeout_s, prepared.artifacts))
 
@@ -105,6 +115,7 @@ class Client:
         unit: Unit | str,
         images: Source | Iterable[Source],
         *,
+        precision: Precision.ValueType = PRECISION_UNSPECIFIED,
         input: Input | None = None,
         discovery: Discovery | None = None,
         timeout_s: float | None = None,
@@ -114,7 +125,9 @@ class Client:
         Yields progress, then facets, then a manifest. The call begins with the first event asked
         for; closing the generator cancels it.
         """
-        prepared = requests.discover_facets(model, unit, images, input=input, discovery=discovery)
+        prepared = requests.discover_facets(
+            model, unit, images, precision=precision, input=input, discovery=discovery
+        )
         return self._events(self._inspection.DiscoverFacets, prepared, timeout_s)
 
     def maximize_activation(
@@ -122,6 +135,7 @@ class Client:
         model: Source,
         unit: Unit | str,
         *,
+        precision: Precision.ValueType = PRECISION_UNSPECIFIED,
         input: Input | None = None,
         synthesis: Synthesis | None = None,
         starts: Iterable[Source] = (),
@@ -135,7 +149,13 @@ class Client:
         asked for; closing the generator cancels it.
         """
         prepared = requests.maximize_activation(
-            model, unit, input=input, synthesis=synthesis, starts=starts, count=count
+            model,
+            unit,
+            precision=precision,
+            input=input,
+            synthesis=synthesis,
+            starts=starts,
+            count=count,
         )
         return self._events(self._inspection.MaximizeActivation, prepared, timeout_s)
 
@@ -145,6 +165,7 @@ class Client:
         units: Unit | str | Iterable[Unit | str],
         images: Source | Iterable[Source],
         *,
+        precision: Precision.ValueType = PRECISION_UNSPECIFIED,
         input: Input | None = None,
         discovery: Discovery | None = None,
         synthesis: Synthesis | None = None,
@@ -156,7 +177,13 @@ class Client:
         begins with the first event asked for; closing the generator cancels it.
         """
         prepared = requests.inspect_units(
-            model, units, images, input=input, discovery=discovery, synthesis=synthesis
+            model,
+            units,
+            images,
+            precision=precision,
+            input=input,
+            discovery=discovery,
+            synthesis=synthesis,
         )
         return self._events(self._inspection.InspectUnits, prepared, timeout_s)
 

@@ -18,7 +18,7 @@ from facetscope_client.gen.facetscope.v1.inspection_pb2 import (
     InspectUnitsRequest,
     MaximizeActivationRequest,
 )
-from facetscope_client.gen.facetscope.v1.model_pb2 import Input, Model, Unit
+from facetscope_client.gen.facetscope.v1.model_pb2 import Input, Model, Precision, Unit
 from facetscope_client.gen.facetscope.v1.synthesis_pb2 import Synthesis
 from facetscope_client.units import parse_unit
 
@@ -33,10 +33,13 @@ class Prepared(Generic[R]):
     artifacts: Mapping[str, Artifact] = field(default_factory=dict)
 
 
-def describe(model: Source, *, input: Input | None) -> Prepared[DescribeModelRequest]:
+def describe(
+    model: Source, *, precision: Precision.ValueType, input: Input | None
+) -> Prepared[DescribeModelRequest]:
     """A request to describe ``model``."""
     (digest,), artifacts = named([model])
-    return Prepared(DescribeModelRequest(model=Model(digest=digest), input=input), artifacts)
+    request = DescribeModelRequest(model=Model(digest=digest, precision=precision), input=input)
+    return Prepared(request, artifacts)
 
 
 def discover_facets(
@@ -44,13 +47,14 @@ def discover_facets(
     unit: Unit | str,
     images: Source | Iterable[Source],
     *,
+    precision: Precision.ValueType,
     input: Input | None,
     discovery: Discovery | None,
 ) -> Prepared[DiscoverFacetsRequest]:
     """A request to discover the facets of ``unit`` in ``images``."""
     (digest, *archives), artifacts = named([model, *_sources(images)])
     request = DiscoverFacetsRequest(
-        model=Model(digest=digest),
+        model=Model(digest=digest, precision=precision),
         input=input,
         unit=_unit(unit),
         images=ImageSet(digests=archives),
@@ -63,6 +67,7 @@ def maximize_activation(
     model: Source,
     unit: Unit | str,
     *,
+    precision: Precision.ValueType,
     input: Input | None,
     synthesis: Synthesis | None,
     starts: Iterable[Source],
@@ -71,7 +76,7 @@ def maximize_activation(
     """A request to synthesize images that excite ``unit``."""
     (digest,), artifacts = named([model])
     request = MaximizeActivationRequest(
-        model=Model(digest=digest),
+        model=Model(digest=digest, precision=precision),
         input=input,
         unit=_unit(unit),
         synthesis=synthesis,
@@ -86,6 +91,7 @@ def inspect_units(
     units: Unit | str | Iterable[Unit | str],
     images: Source | Iterable[Source],
     *,
+    precision: Precision.ValueType,
     input: Input | None,
     discovery: Discovery | None,
     synthesis: Synthesis | None,
@@ -93,7 +99,7 @@ def inspect_units(
     """A request to inspect ``units`` with ``images``."""
     (digest, *archives), artifacts = named([model, *_sources(images)])
     request = InspectUnitsRequest(
-        model=Model(digest=digest),
+        model=Model(digest=digest, precision=precision),
         input=input,
         units=[_unit(units)] if isinstance(units, Unit | str) else map(_unit, units),
         images=ImageSet(digests=archives),

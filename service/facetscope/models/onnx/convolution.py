@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import Final
 
-import torch
 from torch import Tensor
 
+from facetscope.models.convolving import convolution
 from facetscope.models.onnx.registry import UnsupportedValueError, operator
 from facetscope.models.onnx.windows import padded, windows
 
@@ -34,7 +34,7 @@ def conv(
     padding: Sequence[int] = placed.before
     if not placed.centred:
         x, padding = padded(x, placed.before, placed.after), none
-    return torch.convolution(
+    return convolution(
         x, weight, bias, placed.stride, padding, placed.dilation, FORWARD, none, group
     )
 
@@ -61,10 +61,10 @@ def conv_transpose(
     none = [0] * len(placed.extent)
     extra = list(output_padding or none)
     if placed.centred:
-        return torch.convolution(
+        return convolution(
             x, weight, bias, placed.stride, placed.before, placed.dilation, TRANSPOSED, extra, group
         )
-    whole = torch.convolution(
+    whole = convolution(
         x, weight, bias, placed.stride, none, placed.dilation, TRANSPOSED, extra, group
     )
     return padded(whole, [-n for n in placed.before], [-n for n in placed.after])

@@ -186,8 +186,12 @@ def _inferring(tape: Tape, call: Call) -> Any:
 
 
 def _convolution(tape: Tape, call: Call) -> Any:
-    """A trace's convolution, without its flags for one kind of device."""
-    return apply(tape, call.of(aten.convolution.default))
+    """A trace's convolution by the operator for its axes, which autocast knows on every device."""
+    axes = len(call.arguments["stride"])
+    name = f"conv_transpose{axes}d" if call.arguments["transposed"] else f"conv{axes}d"
+    overloads = getattr(aten, name)
+    operator = overloads.input if call.arguments["transposed"] else overloads.default
+    return apply(tape, call.of(operator))
 
 
 def _reshape(tape: Tape, call: Call) -> Any:

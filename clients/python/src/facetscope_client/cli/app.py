@@ -21,7 +21,13 @@ from rich.console import Console
 from facetscope_client.artifacts import UploadProgress
 from facetscope_client.cli.description import description_table
 from facetscope_client.cli.exits import MEANING_OF, Exit, failures_told
-from facetscope_client.cli.options import DiscoveryOptions, InputOptions, SynthesisOptions
+from facetscope_client.cli.options import (
+    DiscoveryOptions,
+    InputOptions,
+    PrecisionName,
+    PrecisionOption,
+    SynthesisOptions,
+)
 from facetscope_client.cli.progress import Display
 from facetscope_client.cli.spread import spread
 from facetscope_client.client import Client
@@ -163,6 +169,7 @@ def describe(
     model: Annotated[str, typer.Argument(help="An ONNX or TorchScript file, or its digest.")],
     input: InputOptions,
     *,
+    precision: PrecisionOption = PrecisionName.FLOAT32,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
     """List what a model takes, and its layers with the number of units in each.
@@ -173,7 +180,7 @@ def describe(
     display = Display(setting.messages)
     with failures_told(setting.messages):
         with setting.client(display.show_upload) as client, display:
-            description = client.describe(model, input=input.message())
+            description = client.describe(model, precision=precision.number, input=input.message())
         if as_json:
             print_json(plain_json(description))
         else:
@@ -209,6 +216,7 @@ def inspect(
     discovery: DiscoveryOptions,
     synthesis: SynthesisOptions,
     input: InputOptions,
+    precision: PrecisionOption = PrecisionName.FLOAT32,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print every event as one line of JSON.")
     ] = False,
@@ -239,6 +247,7 @@ def inspect(
                 model,
                 unit,
                 images,
+                precision=precision.number,
                 input=input.message(),
                 discovery=discovery.message(),
                 synthesis=synthesis.message(discovery.seed),

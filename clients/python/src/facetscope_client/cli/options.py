@@ -37,6 +37,7 @@ from facetscope_client.gen.facetscope.v1.model_pb2 import (
     LAYOUT_NHWC,
     LAYOUT_UNSPECIFIED,
     Input,
+    Precision,
 )
 from facetscope_client.gen.facetscope.v1.synthesis_pb2 import (
     START_FACET_MEAN,
@@ -49,6 +50,27 @@ from facetscope_client.gen.facetscope.v1.synthesis_pb2 import (
 _input = partial(typer.Option, rich_help_panel="How pictures become the model's input")
 _discovery = partial(typer.Option, rich_help_panel="How facets are found")
 _synthesis = partial(typer.Option, rich_help_panel="How images are synthesized")
+
+
+class PrecisionName(StrEnum):
+    """What a model can compute in."""
+
+    FLOAT32 = "float32"
+    BFLOAT16 = "bfloat16"
+    FLOAT64 = "float64"
+
+    @property
+    def number(self) -> Precision.ValueType:
+        """The contract's number for it."""
+        return Precision.Value(f"PRECISION_{self.name}")
+
+
+PrecisionOption = Annotated[
+    PrecisionName,
+    typer.Option(
+        help="What the model computes in: bfloat16 is faster on GPUs, and right to two digits."
+    ),
+]
 
 
 class FitName(StrEnum):

@@ -19,6 +19,38 @@ else:
 
 DESCRIPTOR: google.protobuf.descriptor.FileDescriptor
 
+class _Precision:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _PrecisionEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_Precision.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    PRECISION_UNSPECIFIED: _Precision.ValueType  # 0
+    """The default of the field it stands in."""
+    PRECISION_FLOAT32: _Precision.ValueType  # 1
+    """Single precision."""
+    PRECISION_BFLOAT16: _Precision.ValueType  # 2
+    """Matrix products and convolutions in brain floats, all else in single precision, as PyTorch's
+    autocast does it. Activations are right to about two digits.
+    """
+    PRECISION_FLOAT64: _Precision.ValueType  # 3
+    """Double precision. For comparisons: GPUs take many times longer for it."""
+
+class Precision(_Precision, metaclass=_PrecisionEnumTypeWrapper):
+    """What a model computes in."""
+
+PRECISION_UNSPECIFIED: Precision.ValueType  # 0
+"""The default of the field it stands in."""
+PRECISION_FLOAT32: Precision.ValueType  # 1
+"""Single precision."""
+PRECISION_BFLOAT16: Precision.ValueType  # 2
+"""Matrix products and convolutions in brain floats, all else in single precision, as PyTorch's
+autocast does it. Activations are right to about two digits.
+"""
+PRECISION_FLOAT64: Precision.ValueType  # 3
+"""Double precision. For comparisons: GPUs take many times longer for it."""
+Global___Precision: typing_extensions.TypeAlias = Precision
+
 class _ColorOrder:
     ValueType = typing.NewType("ValueType", builtins.int)
     V: typing_extensions.TypeAlias = ValueType
@@ -229,18 +261,22 @@ class Model(google.protobuf.message.Message):
 
     DIGEST_FIELD_NUMBER: builtins.int
     INLINE_FIELD_NUMBER: builtins.int
+    PRECISION_FIELD_NUMBER: builtins.int
     digest: builtins.str
     """SHA-256 of an artifact, as `ArtifactService.Write` took it."""
     inline: builtins.bytes
     """The file itself, for models small enough to fit the message (4 MiB in all)."""
+    precision: Global___Precision.ValueType
+    """What it computes in, whatever the file stores its weights in. If unspecified, FLOAT32."""
     def __init__(
         self,
         *,
         digest: builtins.str = ...,
         inline: builtins.bytes = ...,
+        precision: Global___Precision.ValueType = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["digest", b"digest", "inline", b"inline", "source", b"source"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["digest", b"digest", "inline", b"inline", "source", b"source"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["digest", b"digest", "inline", b"inline", "precision", b"precision", "source", b"source"]) -> None: ...
     def WhichOneof(self, oneof_group: typing.Literal["source", b"source"]) -> typing.Literal["digest", "inline"] | None: ...
 
 Global___Model: typing_extensions.TypeAlias = Model
