@@ -17,7 +17,7 @@ from facetscope.models import onnx as onnx_models
 from facetscope.models import torchscript
 
 SHAPE = (3, random_networks.SIDE, random_networks.SIDE)
-FEW = settings(max_examples=12, suppress_health_check=[HealthCheck.too_slow])
+FEW = settings(max_examples=30, suppress_health_check=[HealthCheck.too_slow])
 
 
 def images(batch):
@@ -139,3 +139,15 @@ def test_onnx_computes_what_the_module_computes(network):
 def test_onnx_of_the_newer_exporter_computes_what_the_module_computes(network):
     """It writes other operators for the same modules."""
     assert_equal(from_onnx(network, dynamo=True), network)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("form", [*FORMS, "onnx"])
+@settings(max_examples=400, suppress_health_check=[HealthCheck.too_slow])
+@given(network=random_networks.networks())
+def test_hundreds_of_networks_are_computed_as_they_are(form, network):
+    """Rare combinations are where translations go wrong."""
+    if form == "onnx":
+        assert_equal(from_onnx(network, dynamo=False), network)
+    else:
+        assert_equal(from_torchscript(FORMS[form](network)), network)

@@ -110,7 +110,8 @@ class InspectionServiceStub(typing.Generic[_InspectionServiceDescribeModelType, 
     - `UNIMPLEMENTED`, reason `NOT_SERVED`: the contract has it, and this server does not do it yet.
     - `UNIMPLEMENTED`, reason `OPERATOR_UNSUPPORTED`: a node of the model has no translation; the
       metadata names node and operator.
-    - `RESOURCE_EXHAUSTED`, reason `OUT_OF_MEMORY`: the job does not fit the device.
+    - `RESOURCE_EXHAUSTED`, reason `OUT_OF_MEMORY`: the job does not fit the device, or what a
+      worker may take of the machine.
     - `UNAVAILABLE`, reason `WORKER_LOST`: the process that did the work ended; the client SHOULD retry.
     - `UNAVAILABLE`, reason `ENGINE_BUSY`: too many jobs wait already. Carries `google.rpc.RetryInfo`.
     - `INTERNAL`: a bug. The message has an incident id that the server's log explains.
@@ -239,7 +240,8 @@ class InspectionServiceServicer(metaclass=abc.ABCMeta):
     - `UNIMPLEMENTED`, reason `NOT_SERVED`: the contract has it, and this server does not do it yet.
     - `UNIMPLEMENTED`, reason `OPERATOR_UNSUPPORTED`: a node of the model has no translation; the
       metadata names node and operator.
-    - `RESOURCE_EXHAUSTED`, reason `OUT_OF_MEMORY`: the job does not fit the device.
+    - `RESOURCE_EXHAUSTED`, reason `OUT_OF_MEMORY`: the job does not fit the device, or what a
+      worker may take of the machine.
     - `UNAVAILABLE`, reason `WORKER_LOST`: the process that did the work ended; the client SHOULD retry.
     - `UNAVAILABLE`, reason `ENGINE_BUSY`: too many jobs wait already. Carries `google.rpc.RetryInfo`.
     - `INTERNAL`: a bug. The message has an incident id that the server's log explains.
