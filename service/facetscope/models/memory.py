@@ -24,28 +24,29 @@ class Memory:
     """Counts the bytes of tensors as they are computed.
 
     Attributes:
-        taken: Bytes so far; views of what was counted before take none.
+        taken: Bytes so far, those given back since counted, too.
     """
 
     def __init__(self) -> None:
-        self._counted: set[int] = set()
         self.taken = 0
 
-    def excess(self, tensors: Iterable[Tensor]) -> str:
-        """Count ``tensors``; what to say if they are too much, and nothing if they are not."""
-        for tensor in tensors:
-            self._count(tensor)
+    def excess(self, results: Iterable[Tensor], given: Iterable[Tensor]) -> str:
+        """Count ``results`` that are no views of what was ``given`` to compute them.
+
+        Returns:
+            What to say if all are too much by now, and nothing if they are not.
+        """
+        known = {_place(tensor) for tensor in given}
+        for tensor in results:
+            if not tensor.is_meta and (_place(tensor) not in known or is_spread(tensor)):
+                self.taken += tensor.numel() * tensor.element_size()
         if self.taken <= MOST_BYTES:
             return ""
         return f"its constants take {self.taken} bytes in all, more than {MOST_BYTES}"
 
-    def _count(self, tensor: Tensor) -> None:
-        if tensor.is_meta:
-            return
-        storage = tensor.untyped_storage()
-        if storage.data_ptr() not in self._counted or is_spread(tensor):
-            self.taken += tensor.numel() * tensor.element_size()
-            self._counted.add(storage.data_ptr())
+
+def _place(tensor: Tensor) -> int:
+    return tensor.untyped_storage().data_ptr()
 
 
 def is_spread(tensor: Tensor) -> bool:

@@ -7,7 +7,6 @@ operator's family registers. All else is folded into buffers and sizes (see ``fo
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from itertools import chain
 from typing import Any, Final
 
 import onnx.checker
@@ -208,8 +207,9 @@ class _Walk:
         operator = registry.find(node.op_type, scope.opset, node.domain)
         if operator is None:
             return self._written_out(node, inputs, scope)
-        results = folding.evaluate(self._call(node, operator, inputs))
-        if excess := self._memory.excess(chain.from_iterable(known.at for known in results)):
+        call = self._call(node, operator, inputs)
+        results = folding.evaluate(call)
+        if excess := self._memory.excess(_constants(results), _constants(call.operands)):
             raise UnsupportedValueError(excess)
         for result in results:
             if result.depends_on_image:
@@ -302,6 +302,11 @@ class _Walk:
         if self._declared[1:] != shape[1:]:
             return InputMismatchError(shape, f"at {label!r}, {title}: {problem}")
         return OperatorUnsupportedError(label, title, problem)
+
+
+def _constants(operands: Sequence[Operand]) -> list[Tensor]:
+    """The tensors that no pixel changes."""
+    return [each for known in operands if not known.depends_on_image for each in {*known.at}]
 
 
 def _title(node: NodeProto, opset: int) -> str:

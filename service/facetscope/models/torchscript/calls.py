@@ -90,7 +90,7 @@ def _folded(tape: Tape, call: Call) -> Any:
                 problem = f"a constant would have {size} elements, more than {MOST_ELEMENTS}"
                 raise UntranslatableError(problem)
         result = _run(call)
-    if excess := tape.memory.excess(_tensors(result)):
+    if excess := tape.memory.excess(_tensors(result), _tensors(call.arguments)):
         raise UntranslatableError(excess)
     return result
 
