@@ -92,7 +92,7 @@ def test_a_reading_gives_what_the_whole_graph_computes():
 
 def test_a_reading_computes_nothing_after_its_layers():
     """An early layer costs as little as it is deep."""
-    graph = network(*CLASSIFIER).reading(["conv"]).graph_module.graph
+    graph = network(*CLASSIFIER).reading(["conv"]).part.graph
     assert [each.op for each in graph.nodes if each.op == "call_function"] == ["call_function"]
 
 
