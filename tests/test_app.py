@@ -50,7 +50,9 @@ def ascent():
     return ParseDict(
         {"unit": {"layer": "logits", "channel": 1}, "synthesis": {"schedule": LONG}},
         inspection_pb2.MaximizeActivationRequest(
-            model={"inline": networks.tiny_onnx()}, input={"height": 128, "width": 128}
+            model={"inline": networks.tiny_onnx()},
+            input={"height": 128, "width": 128},
+            count=16,
         ),
     )
 
