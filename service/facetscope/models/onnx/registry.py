@@ -37,6 +37,7 @@ class Operator:
         ignored: Attributes that say nothing that matters here, and are not given.
         defaults: Attributes that are tensors of one number unless the file gives them.
         reads_shape_only: The output depends on the shape of the inputs alone, not on their values.
+        counts_values: The shape of the output depends on the values of the inputs.
     """
 
     function: Callable[..., Any]
@@ -48,6 +49,7 @@ class Operator:
     ignored: frozenset[str]
     defaults: Mapping[str, float]
     reads_shape_only: bool
+    counts_values: bool
 
 
 OPERATORS: Final[dict[str, list[Operator]]] = {}
@@ -57,6 +59,21 @@ OPERATORS: Final[dict[str, list[Operator]]] = {}
 def qualified(name: str, domain: str) -> str:
     """``name`` itself if it is one of ONNX's own operators, and otherwise with its domain."""
     return name if domain in DEFAULT_DOMAIN else f"{domain}::{name}"
+
+
+RECURRENT: Final = ("GRU", "LSTM", "RNN")
+RANDOM: Final = ("Bernoulli", "Multinomial", "RandomNormal", "RandomUniform")
+
+REASONS: Final[Mapping[str, str]] = {
+    **dict.fromkeys(RECURRENT, "recurrent networks are not supported"),
+    **dict.fromkeys(
+        (*RANDOM, "RandomNormalLike", "RandomUniformLike"),
+        "random numbers would make each run another function of the image",
+    ),
+    "NonMaxSuppression": "how many boxes it keeps depends on the pixels: export the model up to it",
+    "Scan": "loops along an axis are not supported",
+}
+"""Why there is no translation, of operators that files of images have all the same."""
 
 
 def operator(
@@ -71,6 +88,7 @@ def operator(
     ignored: Iterable[str] = (),
     defaults: Mapping[str, float] = MappingProxyType({}),
     reads_shape_only: bool = False,
+    counts_values: bool = False,
 ) -> Callable[[Function], Function]:
     """Register the decorated function, with what ``Operator`` says of each argument.
 
@@ -89,6 +107,7 @@ def operator(
                 frozenset(ignored),
                 defaults,
                 reads_shape_only,
+                counts_values,
             )
         )
         return function

@@ -4,6 +4,7 @@ Each node on the way from the image becomes one node of the graph, which calls t
 operator's family registers. All else is folded into buffers and sizes (see ``folding``).
 """
 
+from collections import ChainMap
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -34,6 +35,12 @@ from facetscope.models.onnx.tensors import (
     dtype_from,
     tensor_from,
 )
+
+STEPS: Final = 100_000
+"""How many nodes are followed at most, those of loops and of functions as often as they are run."""
+
+GOING: Final = torch.ones((), dtype=torch.bool)
+"""The condition of a loop that has none."""
 
 REFUSALS: Final = (RuntimeError, ValueError, TypeError, IndexError, ArithmeticError)
 """What torch and the operators raise when tensors do not fit."""
@@ -83,6 +90,7 @@ def _inlined(model: ModelProto) -> ModelProto:
     """``model`` with the functions that it defines itself written out where they are used."""
     if not model.functions:
         return model
+    functions.spell_defaults_out(model)
     try:
         return onnx.inliner.inline_local_functions(model)
     except (*REFUSALS, onnx.checker.ValidationError) as error:
@@ -97,11 +105,18 @@ class _Scope:
         opset: The operator set that they are written for.
         operands: The tensors computed so far, by name; None for inputs of a function left out.
         absent: Why a tensor that a node announces was not computed, by name.
+        addressable: Whether the file runs the nodes once, so that users know the tensors by name.
     """
 
     opset: int
-    operands: dict[str, Operand | None] = field(default_factory=dict)
-    absent: dict[str, str] = field(default_factory=dict)
+    operands: ChainMap[str, Operand | None] = field(default_factory=ChainMap)
+    absent: ChainMap[str, str] = field(default_factory=ChainMap)
+    addressable: bool = False
+
+    def inside(self, *, addressable: bool) -> "_Scope":
+        """The scope of a graph inside a node of this one: its names are its own."""
+        operands, absent = self.operands.new_child(), self.absent.new_child()
+        return _Scope(self.opset, operands, absent, self.addressable and addressable)
 
     def operand(self, name: str) -> Operand | None:
         """The tensor of that name; None where the name is empty.
@@ -124,7 +139,7 @@ class _Scope:
         Raises:
             ModelUnreadableError: The name is taken.
         """
-        if name in self.operands:
+        if name in self.operands.maps[0]:
             raise ModelUnreadableError(problem=f"two nodes compute {name!r}")
         self.operands[name] = operand
 
@@ -134,7 +149,8 @@ class _Walk:
 
     def __init__(self, model: ModelProto, example: Tensor, batches: tuple[int, int]) -> None:
         self.model = model
-        self.scope = _Scope(files.opset_of(model))
+        self.scope = _Scope(files.opset_of(model), addressable=True)
+        self._steps = 0
         self._example = example
         self._dtype = example.dtype
         self._declared = files.input_shape(model)
@@ -174,20 +190,23 @@ class _Walk:
             with self._blaming(stored.name, "initializer", ()):
                 scope.add(stored.name, constant(tensor_from(stored, self._dtype)))
         for node in graph.node:
-            label = node.name or next(iter(node.output), "")
+            label = node.name or next(filter(None, node.output), "")
             with self._blaming(label, _title(node, scope.opset), node.input):
                 results = self._visit(node, scope)
-                if scope is self.scope:
+                if scope.addressable:
                     self._announce(node, results)
 
     def _announce(self, node: NodeProto, results: Mapping[str, Operand]) -> None:
         changing = {name: known for name, known in results.items() if known.depends_on_image}
         self._producers.extend((name, node) for name in list(changing)[:1])
         for name, result in changing.items():
-            self._values[name] = Value(self._emitter.node(result), node.op_type)
+            self._values.setdefault(name, Value(self._emitter.node(result), node.op_type))
 
     def _visit(self, node: NodeProto, scope: _Scope) -> Mapping[str, Operand]:
         """Compute one node: its results by name."""
+        self._steps += 1
+        if self._steps > STEPS:
+            raise UnsupportedValueError(f"the model takes more than {STEPS} steps")
         results = self._results(node, [scope.operand(name) for name in node.input], scope)
         pairs = zip(node.output, results, strict=False)
         named = {name: self._given(known) for name, known in pairs if name}
@@ -204,6 +223,8 @@ class _Walk:
             return [constant(constant_from(node, self._dtype))]
         if name == "If":
             return self._branch(node, inputs, scope)
+        if name == "Loop":
+            return self._loop(node, inputs, scope)
         operator = registry.find(node.op_type, scope.opset, node.domain)
         if operator is None:
             return self._written_out(node, inputs, scope)
@@ -248,27 +269,50 @@ class _Walk:
 
     def _branch(self, node: NodeProto, inputs: Inputs, scope: _Scope) -> Sequence[Operand]:
         """The results of the branch of an If that is taken for every image."""
-        condition = self._given(inputs[0])
-        taken = {bool(folding.sole(folding.numbers(condition, which))) for which in (0, 1)}
-        if len(taken) > 1:
-            raise UnsupportedValueError("which branch is taken depends on the batch size")
-        name = "then_branch" if taken.pop() else "else_branch"
-        branch = next(attribute.g for attribute in node.attribute if attribute.name == name)
-        self.follow(branch, scope)
-        return [self._given(scope.operand(output.name)) for output in branch.output]
+        taken = "then_branch" if self._constant(inputs[0]) else "else_branch"
+        branch = _graph(node, taken)
+        inner = scope.inside(addressable=True)
+        self.follow(branch, inner)
+        return [self._given(inner.operand(output.name)) for output in branch.output]
+
+    def _loop(self, node: NodeProto, inputs: Inputs, scope: _Scope) -> Sequence[Operand]:
+        """The results of a Loop that turns as often for every image."""
+        body = _graph(node, "body")
+        limit, going, *carried = (*inputs, None)[: max(len(inputs), 2)]
+        turns = STEPS if limit is None else int(self._constant(limit))
+        collected: list[list[Operand]] = [[] for _ in body.output[1 + len(carried) :]]
+        for turn in range(turns):
+            if going is not None and not self._constant(going):
+                break
+            begun = [constant(torch.tensor(turn)), going or constant(GOING), *carried]
+            inner = scope.inside(addressable=False)
+            inner.operands.update(zip((given.name for given in body.input), begun, strict=True))
+            self.follow(body, inner)
+            going, *results = [self._given(inner.operand(output.name)) for output in body.output]
+            carried = [*results[: len(carried)]]
+            for parts, part in zip(collected, results[len(carried) :], strict=True):
+                parts.append(part)
+        return [*map(self._given, carried), *map(_stacked, collected)]
+
+    def _constant(self, operand: Operand | None) -> Any:
+        """The one number of an operand, at every batch size."""
+        given = self._given(operand)
+        first, second = (folding.sole(folding.numbers(given, which)) for which in (0, 1))
+        if first != second:
+            raise UnsupportedValueError("which nodes are run depends on the batch size")
+        return first
 
     def _written_out(
         self, node: NodeProto, inputs: Inputs, scope: _Scope
     ) -> Sequence[Operand | None]:
         """The results, where asked for, of an operator that ONNX defines by others."""
-        dtypes = [None if operand is None else operand.at[0].dtype for operand in inputs]
-        body = functions.body_of(node, scope.opset, dtypes)
+        body = functions.body_of(node, scope.opset, inputs)
         if body is None:
-            raise UnsupportedValueError(f"{node.op_type} is not supported")
+            unknown = f"{node.op_type} is not supported"
+            raise UnsupportedValueError(registry.REASONS.get(node.op_type, unknown))
         inputs += [None] * (len(body.input) - len(inputs))
-        inner = _Scope(
-            functions.opset_of(body, scope.opset), dict(zip(body.input, inputs, strict=True))
-        )
+        named: dict[str, Operand | None] = dict(zip(body.input, inputs, strict=True))
+        inner = _Scope(functions.opset_of(body, scope.opset), ChainMap(named))
         for step in body.node:
             self._visit(step, inner)
         asked = zip(body.output, node.output, strict=False)
@@ -307,6 +351,35 @@ class _Walk:
 def _constants(operands: Sequence[Operand]) -> list[Tensor]:
     """The tensors that no pixel changes."""
     return [each for known in operands if not known.depends_on_image for each in {*known.at}]
+
+
+def _graph(node: NodeProto, name: str) -> GraphProto:
+    """The graph that an attribute of a node is.
+
+    Raises:
+        UnsupportedValueError: There is none of that name.
+    """
+    for attribute in node.attribute:
+        if attribute.name == name:
+            return attribute.g
+    raise UnsupportedValueError(f"it has no {name}")
+
+
+def _stacked(parts: Sequence[Operand]) -> Operand:
+    """One tensor of several, along a new first axis."""
+    if not parts:
+        raise UnsupportedValueError("a loop that turns no time collects nothing")
+    front = constant(torch.tensor([0]))
+    rows = [_applied("Unsqueeze", part, front) for part in parts]
+    return _applied("Concat", *rows, axis=0)
+
+
+def _applied(name: str, *operands: Operand, **attributes: int) -> Operand:
+    """The result of an operator that the file does not name."""
+    operator = registry.find(name, onnx.defs.onnx_opset_version())
+    assert operator is not None  # noqa: S101 (it is registered)
+    bound = operator.signature.bind(*operands, **attributes)
+    return folding.evaluate(Call(operator, bound, (name.lower(),)))[0]
 
 
 def _title(node: NodeProto, opset: int) -> str:
