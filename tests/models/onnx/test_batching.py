@@ -149,6 +149,7 @@ def test_what_fails_for_one_image_too_is_named():
 
 
 LIGHT = Path(onnx.__file__).parent / "backend" / "test" / "data" / "light"
+QUICK = {"light_shufflenet", "light_squeezenet"}
 
 
 def filled(file):
@@ -169,8 +170,13 @@ def filled(file):
     return file
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("path", sorted(LIGHT.glob("*.onnx")), ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path",
+    [
+        pytest.param(path, id=path.stem, marks=[] if path.stem in QUICK else pytest.mark.slow)
+        for path in sorted(LIGHT.glob("*.onnx"))
+    ],
+)
 def test_a_light_model_of_onnx_agrees_with_onnx_runtime(path):
     """They spell a batch of one out in their classifiers, and are freed or bound."""
     file = filled(onnx.load(path))
