@@ -122,6 +122,30 @@ HWC = node("Transpose", ["conv"], ["h"], perm=[0, 2, 3, 1])
             [node("LayerNormalization", ["conv", "w"], ["y"], axis=3)], {"w": np.ones(6)}, 3
         ),
         pytest.param([node("GlobalAveragePool", ["conv"], ["y"])], {}, 1, id="pool"),
+        pytest.param([HWC, node("LpPool", ["h"], ["y"], kernel_shape=[2, 2])], {}, 1, id="lp"),
+        pytest.param(
+            [
+                node("MaxPool", ["conv"], ["p", "i"], kernel_shape=[2, 2], strides=[2, 2]),
+                node("MaxUnpool", ["p", "i"], ["y"], kernel_shape=[2, 2], strides=[2, 2]),
+            ],
+            {},
+            1,
+            id="unpool",
+        ),
+        pytest.param(
+            [
+                node("Reshape", ["conv", "s"], ["r"]),
+                node("Col2Im", ["r", "image", "block"], ["y"]),
+            ],
+            {"s": [0, 12, -1], "image": [7, 7], "block": [2, 2]},
+            1,
+            id="col2im",
+        ),
+        pytest.param([HWC, node("CumSum", ["h", "a"], ["y"])], {"a": 1}, 3, id="cumulated"),
+        pytest.param([HWC, node("Resize", ["h", "", "r"], ["y"])], {"r": [1.0, 2, 2, 1]}, 3),
+        pytest.param(
+            [HWC, node("Dropout", ["h"], ["y", "mask"]), node("Not", ["mask"], ["n"])], {}, 3
+        ),
         pytest.param([HWC, node("ThresholdedRelu", ["h"], ["y"])], {}, 3, id="written-out"),
         pytest.param([node("Einsum", ["conv"], ["y"], equation="nchw->nhwc")], {}, 1, id="unknown"),
     ],

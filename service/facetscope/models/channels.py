@@ -26,6 +26,7 @@ from facetscope.models.onnx import (
     normalization,
     pooling,
     reductions,
+    sampling,
     shapes,
 )
 from facetscope.models.torchscript.operators import self_attention
@@ -200,6 +201,7 @@ RULES: Final[Mapping[Any, Rule]] = (
             *_aten("avg_pool1d avg_pool2d max_pool1d max_pool2d max_pool2d_with_indices"),
             *_aten("batch_norm group_norm instance_norm"),
             *_aten("channel_shuffle pixel_shuffle pixel_unshuffle im2col col2im grid_sampler"),
+            convolution.col2im,
             convolution.conv,
             convolution.conv_transpose,
             integers.conv_integer,
@@ -214,8 +216,15 @@ RULES: Final[Mapping[Any, Rule]] = (
             normalization.local_response_normalization,
             pooling.average_pool,
             pooling.global_average_pool,
+            pooling.global_lp_pool,
             pooling.global_max_pool,
+            pooling.lp_pool,
             pooling.max_pool,
+            pooling.max_unpool,
+            sampling.deform_conv,
+            sampling.grid_sample,
+            sampling.roi_align,
+            sampling.roi_align_from_corners,
             shapes.depth_to_space,
             shapes.space_to_depth,
         ],
@@ -289,6 +298,7 @@ RULES: Final[Mapping[Any, Rule]] = (
         [
             *_aten("cat chunk concat hstack split split_with_sizes tensor_split vstack"),
             *_aten("constant_pad_nd glu index_select narrow pad repeat slice tile topk"),
+            indexing.compress,
             indexing.slice_,
             microsoft_quantized.qlinear_concat,
             reductions.top_k,
@@ -298,6 +308,9 @@ RULES: Final[Mapping[Any, Rule]] = (
             shapes.tile,
         ],
     )
-    | _rules(unknown, [*_aten("baddbmm einsum"), linear.einsum])
+    | _rules(
+        unknown,
+        [*_aten("baddbmm einsum"), indexing.gather_nd, indexing.one_hot, linear.einsum],
+    )
 )
 """The rules of operators by what the nodes of both translators call."""

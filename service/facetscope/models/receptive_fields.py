@@ -41,6 +41,7 @@ from facetscope.models.field_rules import (
 )
 from facetscope.models.graph import shape_of
 from facetscope.models.onnx import (
+    casting,
     convolution,
     elementwise,
     indexing,
@@ -136,8 +137,8 @@ RULES: Final[Mapping[Any, Rule]] = (
             *_aten("tile to type_as"),
             *elementwise.UNARY.values(),
             *elementwise.BINARY.values(),
-            elementwise.cast,
-            elementwise.cast_like,
+            casting.cast,
+            casting.cast_like,
             elementwise.celu,
             elementwise.clip,
             elementwise.div,
@@ -192,6 +193,7 @@ RULES: Final[Mapping[Any, Rule]] = (
             *_aten("avg_pool1d avg_pool2d max_pool1d max_pool2d max_pool2d_with_indices"),
             microsoft_quantized.qlinear_average_pool,
             pooling.average_pool,
+            pooling.lp_pool,
             pooling.max_pool,
         ],
     )

@@ -14,7 +14,7 @@ from torch.nn import functional as F  # noqa: N812 (its usual name)
 
 from facetscope.domain.inputs import Guess, Source
 from facetscope.models.graph import shape_of
-from facetscope.models.onnx import elementwise, normalization, shapes
+from facetscope.models.onnx import casting, elementwise, normalization, shapes
 
 aten: Final = torch.ops.aten
 
@@ -29,7 +29,7 @@ AFFINE: Final = frozenset(
 CARRYING: Final = frozenset(
     {
         *(aten.alias, aten.clone, aten.contiguous, aten.detach, aten.movedim, aten.permute),
-        *(aten.to, aten.transpose, elementwise.cast, elementwise.identity, shapes.transpose),
+        *(aten.to, aten.transpose, casting.cast, elementwise.identity, shapes.transpose),
     }
 )
 """Operators that hand it on."""

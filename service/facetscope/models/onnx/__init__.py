@@ -1,6 +1,7 @@
 """ONNX files to one differentiable graph: ``translate(load(path), example)``."""
 
 from facetscope.models.onnx import (  # noqa: F401 (a family registers its operators on import)
+    casting,
     convolution,
     elementwise,
     indexing,
@@ -13,6 +14,7 @@ from facetscope.models.onnx import (  # noqa: F401 (a family registers its opera
     quantization,
     reductions,
     resizing,
+    sampling,
     shapes,
 )
 from facetscope.models.onnx.files import check_image, image_input, input_shape, load

@@ -10,12 +10,16 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 (its usual name)
 
 from facetscope.models.onnx.registry import UnsupportedValueError, operator
+from facetscope.models.onnx.shapes import Number
 
 UNARY: Final[Mapping[str, Callable[[Tensor], Tensor]]] = {
     "Abs": torch.abs,
     "Acos": torch.acos,
+    "Acosh": torch.acosh,
     "Asin": torch.asin,
+    "Asinh": torch.asinh,
     "Atan": torch.atan,
+    "Atanh": torch.atanh,
     "Ceil": torch.ceil,
     "Cos": torch.cos,
     "Cosh": torch.cosh,
@@ -70,16 +74,18 @@ def identity(x: Tensor) -> Tensor:
     return x
 
 
-@operator("Dropout", scalars=("training_mode",), ignored=("seed", "ratio"))
+@operator("Dropout", scalars=("ratio", "training_mode"), ignored=("seed",))
 def dropout(
     x: Tensor,
-    _ratio: Tensor | None = None,
+    ratio: float = 0.5,
     training_mode: bool | None = None,  # noqa: FBT001 (an ONNX input)
-) -> Tensor:
-    """ONNX Dropout-22, as it is outside of training."""
-    if training_mode:
+    *,
+    outputs: int = 1,
+) -> Tensor | tuple[Tensor, Tensor]:
+    """ONNX Dropout-22, as it is outside of training: nothing is dropped."""
+    if training_mode and ratio:
         raise UnsupportedValueError("dropout in training mode is not supported")
-    return x
+    return x if outputs == 1 else (x, torch.ones_like(x, dtype=torch.bool))
 
 
 @operator("LeakyRelu")
@@ -135,8 +141,8 @@ def swish(x: Tensor, *, alpha: float = 1.0) -> Tensor:
 @operator("Clip", scalars=("min", "max"))
 def clip(
     x: Tensor,
-    min: float | None = None,  # noqa: A002 (ONNX's own name)
-    max: float | None = None,  # noqa: A002
+    min: Number | None = None,  # noqa: A002 (ONNX's own name)
+    max: Number | None = None,  # noqa: A002
 ) -> Tensor:
     """ONNX Clip-13."""
     return x if min is None and max is None else torch.clamp(x, min, max)
@@ -164,6 +170,8 @@ def mod(dividend: Tensor, divisor: Tensor, *, fmod: int = 0) -> Tensor:
 @operator("Pow")
 def power(base: Tensor, exponent: Tensor) -> Tensor:
     """ONNX Pow-15: the result is of the type of the base."""
+    if base.is_floating_point():
+        return torch.pow(base, exponent.to(base.dtype))
     return torch.pow(base, exponent).to(base.dtype)
 
 
@@ -195,15 +203,3 @@ def total(*tensors: Tensor) -> Tensor:
 def mean(*tensors: Tensor) -> Tensor:
     """ONNX Mean-13."""
     return total(*tensors) / len(tensors)
-
-
-@operator("Cast", dtypes=("to",), ignored=("saturate", "round_mode"))
-def cast(x: Tensor, *, to: torch.dtype) -> Tensor:
-    """ONNX Cast-25."""
-    return x.to(to)
-
-
-@operator("CastLike", ignored=("saturate", "round_mode"))
-def cast_like(x: Tensor, like: Tensor) -> Tensor:
-    """ONNX CastLike-25."""
-    return x.to(like.dtype)

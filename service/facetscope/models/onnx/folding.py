@@ -101,6 +101,8 @@ def _results(call: Call, which: int) -> tuple[Tensor, ...]:
     )
     if call.operator.reads_shape_only:
         args = each(Tensor, args, _outline)
+    if call.operator.counts_values:
+        return _counted(call.operator, args)
     with torch.device("meta"):
         outlines = _run(call.operator, each(Tensor, args, lambda tensor: tensor.to("meta")))
     if _depends_on_image(args):
@@ -109,6 +111,13 @@ def _results(call: Call, which: int) -> tuple[Tensor, ...]:
     if largest > MOST_ELEMENTS:
         raise UnsupportedValueError(f"a constant has {largest} elements, more than {MOST_ELEMENTS}")
     return _run(call.operator, args)
+
+
+def _counted(called: Operator, args: tuple[tuple[Any, ...], dict[str, Any]]) -> tuple[Tensor, ...]:
+    """The results of an operator that gives no more elements than it takes, for each axis."""
+    if _depends_on_image(args):
+        raise UnsupportedValueError("the size of its result depends on the pixels")
+    return _run(called, args)
 
 
 @torch.no_grad()

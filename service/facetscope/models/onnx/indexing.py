@@ -1,5 +1,6 @@
 """Operators that pick elements by their position, or write to positions."""
 
+import math
 from collections.abc import Sequence
 from typing import Final
 
@@ -54,12 +55,16 @@ def gather_elements(x: Tensor, indices: Tensor, *, axis: int = 0) -> Tensor:
 
 @operator("GatherND")
 def gather_nd(x: Tensor, indices: Tensor, *, batch_dims: int = 0) -> Tensor:
-    """ONNX GatherND-13, without axes that both share."""
-    if batch_dims:
-        raise UnsupportedValueError("shared axes are not supported")
-    return x[indices.unbind(-1)]
+    """ONNX GatherND-13."""
+    axes = indices.ndim - 1
+    shared = [
+        torch.arange(x.shape[axis], device=x.device).reshape(-1, *[1] * (axes - axis - 1))
+        for axis in range(batch_dims)
+    ]
+    return x[(*shared, *indices.unbind(-1))]
 
 
+@operator("Scatter")
 @operator("ScatterElements")
 def scatter_elements(
     x: Tensor, indices: Tensor, updates: Tensor, *, axis: int = 0, reduction: str = "none"
@@ -75,10 +80,43 @@ def scatter_elements(
 
 @operator("ScatterND")
 def scatter_nd(x: Tensor, indices: Tensor, updates: Tensor, *, reduction: str = "none") -> Tensor:
-    """ONNX ScatterND-18, writing or adding."""
-    if reduction not in {"none", "add"}:
+    """ONNX ScatterND-18."""
+    if reduction in {"none", "add"}:
+        return x.index_put(indices.unbind(-1), updates, accumulate=reduction == "add")
+    if reduction not in REDUCTIONS:
         raise UnsupportedValueError(f"reduction {reduction!r} is not supported")
-    return x.index_put(indices.unbind(-1), updates, accumulate=reduction == "add")
+    lengths = x.shape[: indices.shape[-1]]
+    at = torch.zeros_like(indices[..., 0])
+    for axis, length in enumerate(lengths):
+        at = at * length + _from_start(indices[..., axis], x, axis)
+    rows = x.reshape(math.prod(lengths), -1)
+    changes = updates.reshape(-1, rows.shape[1])
+    where = at.reshape(-1, 1).expand_as(changes)
+    return rows.scatter_reduce(0, where, changes, REDUCTIONS[reduction]).reshape(x.shape)
+
+
+@operator("OneHot", scalars=("depth",))
+def one_hot(indices: Tensor, depth: float, values: Tensor, *, axis: int = -1) -> Tensor:
+    """ONNX OneHot-28: indices beyond the depth are nowhere."""
+    after = -1 - axis if axis < 0 else indices.ndim - axis
+    position = torch.arange(int(depth), device=indices.device).reshape(-1, *[1] * after)
+    at = torch.where(indices < 0, indices + int(depth), indices)
+    off, on = values.unbind(0)
+    return torch.where(at.unsqueeze(axis) == position, on, off)
+
+
+@operator("NonZero", counts_values=True)
+def non_zero(x: Tensor) -> Tensor:
+    """ONNX NonZero-13."""
+    return x.nonzero().T
+
+
+@operator("Compress", lists=("condition",))
+def compress(x: Tensor, condition: Sequence[bool], *, axis: int | None = None) -> Tensor:
+    """ONNX Compress-11, of a condition that no pixel changes."""
+    kept = [at for at, keeps in enumerate(condition) if keeps]
+    along = torch.tensor(kept, dtype=torch.int64, device=x.device)
+    return x.flatten()[along] if axis is None else x.index_select(axis, along)
 
 
 @operator("Trilu", scalars=("k",))

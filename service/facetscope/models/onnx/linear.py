@@ -31,6 +31,12 @@ def gemm(
     return torch.addmm(c, left, right, beta=beta, alpha=alpha)
 
 
+@operator("Det")
+def determinant(x: Tensor) -> Tensor:
+    """ONNX Det-22."""
+    return torch.det(x)
+
+
 @operator("Einsum")
 def einsum(*tensors: Tensor, equation: str) -> Tensor:
     """ONNX Einsum-12."""

@@ -44,12 +44,23 @@ def instance_normalization(
 
 @operator("LayerNormalization", ignored=("stash_type",))
 def layer_normalization(
-    x: Tensor, scale: Tensor, bias: Tensor | None = None, *, axis: int = -1, epsilon: float = 1e-5
-) -> Tensor:
-    """ONNX LayerNormalization-17, without the mean and deviation."""
+    x: Tensor,
+    scale: Tensor,
+    bias: Tensor | None = None,
+    *,
+    axis: int = -1,
+    epsilon: float = 1e-5,
+    outputs: int = 1,
+) -> Tensor | tuple[Tensor, Tensor, Tensor]:
+    """ONNX LayerNormalization-17 and, if asked for, the mean and the inverse deviation."""
     shape = x.shape[axis:]
     offset = None if bias is None else bias.expand(shape)
-    return F.layer_norm(x, shape, scale.expand(shape), offset, epsilon)
+    normalized = F.layer_norm(x, shape, scale.expand(shape), offset, epsilon)
+    if outputs == 1:
+        return normalized
+    axes = list(range(axis % x.ndim, x.ndim))
+    variance, mean = torch.var_mean(x, axes, correction=0, keepdim=True)
+    return normalized, mean, torch.rsqrt(variance + epsilon)
 
 
 @operator("RMSNormalization", ignored=("stash_type",))
@@ -119,6 +130,18 @@ def log_softmax(x: Tensor, *, axis: int = -1) -> Tensor:
 def log_softmax_of_rows(x: Tensor, *, axis: int = 1) -> Tensor:
     """ONNX LogSoftmax-11: over all axes from ``axis`` on."""
     return _of_rows(torch.log_softmax, x, axis)
+
+
+@operator("Hardmax", since=13)
+def hardmax(x: Tensor, *, axis: int = -1) -> Tensor:
+    """ONNX Hardmax-13: 1 at the first of the largest elements, and 0 elsewhere."""
+    return torch.zeros_like(x).scatter(axis, x.argmax(axis, keepdim=True), 1)
+
+
+@operator("Hardmax")
+def hardmax_of_rows(x: Tensor, *, axis: int = 1) -> Tensor:
+    """ONNX Hardmax-11: over all axes from ``axis`` on."""
+    return _of_rows(lambda rows, along: hardmax(rows, axis=along), x, axis)
 
 
 def _of_rows(function: Callable[[Tensor, int], Tensor], x: Tensor, axis: int) -> Tensor:

@@ -16,7 +16,7 @@ MAX_POOL: Final[Sequence[Callable[..., Any]]] = (F.max_pool1d, F.max_pool2d, F.m
 AVERAGE_POOL: Final[Sequence[Callable[..., Any]]] = (F.avg_pool1d, F.avg_pool2d, F.avg_pool3d)
 
 
-@operator("MaxPool", ignored=("storage_order",))
+@operator("MaxPool")
 def max_pool(
     x: Tensor,
     *,
@@ -24,21 +24,80 @@ def max_pool(
     auto_pad: str = "NOTSET",
     ceil_mode: int = 0,
     dilations: Sequence[int] | None = None,
+    outputs: int = 1,
     pads: Sequence[int] | None = None,
+    storage_order: int = 0,
     strides: Sequence[int] | None = None,
-) -> Tensor:
-    """ONNX MaxPool-22, without the indices."""
+) -> Tensor | tuple[Tensor, Tensor]:
+    """ONNX MaxPool-22: the largest element of each window and, if asked for, where it was."""
     placed = windows(
         x, kernel_shape, strides=strides, dilations=dilations, pads=pads, auto_pad=auto_pad
     )
-    padding = placed.before
+    evened, padding, skipped = x, placed.before, (0,) * (x.ndim - 2)
     if not _native(placed):
-        x, padding = _all_padded(x, placed, ceil_mode, -math.inf), (0,) * len(padding)
-    pool = MAX_POOL[len(placed.extent) - 1]
-    pooled: Tensor = pool(
-        x, placed.extent, placed.stride, padding, placed.dilation, ceil_mode=bool(ceil_mode)
+        evened, padding, skipped = _all_padded(x, placed, ceil_mode, -math.inf), skipped, padding
+    pooled: Any = MAX_POOL[len(placed.extent) - 1](
+        evened,
+        placed.extent,
+        placed.stride,
+        padding,
+        placed.dilation,
+        ceil_mode=bool(ceil_mode),
+        return_indices=outputs > 1,
     )
-    return pooled
+    if isinstance(pooled, Tensor):
+        return pooled
+    inside = _unravelled(pooled[1], evened.shape[2:])
+    at = [index - before for index, before in zip(inside, skipped, strict=True)]
+    return pooled[0], _positions(x, at, storage_order)
+
+
+def _unravelled(flat: Tensor, lengths: Sequence[int]) -> list[Tensor]:
+    """The index along each axis, of indices into a flattened tensor."""
+    indices: list[Tensor] = []
+    for length in reversed(lengths):
+        indices.insert(0, flat % length)
+        flat = flat // length
+    return indices
+
+
+def _positions(x: Tensor, indices: Sequence[Tensor], storage_order: int) -> Tensor:
+    """Positions in the whole of ``x``, of an index along each spatial axis."""
+    batch, channels, *lengths = x.shape
+    plane = torch.arange(batch * channels, device=x.device)
+    plane = plane.reshape(batch, channels, *[1] * len(lengths))
+    axes = list(zip(indices, lengths, strict=True))
+    position = torch.zeros_like(indices[0])
+    for index, length in reversed(axes) if storage_order else axes:
+        position = position * length + index
+    return plane * math.prod(lengths) + position
+
+
+@operator("MaxUnpool", lists=("output_shape",))
+def max_unpool(
+    x: Tensor,
+    positions: Tensor,
+    output_shape: Sequence[int] | None = None,
+    *,
+    kernel_shape: Sequence[int],
+    pads: Sequence[int] | None = None,
+    strides: Sequence[int] | None = None,
+) -> Tensor:
+    """ONNX MaxUnpool-22: zeros but for the elements of ``x``, each at its position."""
+    placed = windows(x, kernel_shape, strides=strides, dilations=None, pads=pads, auto_pad="NOTSET")
+    spatial = [
+        (length - 1) * stride + span - before - after
+        for length, stride, span, before, after in zip(
+            x.shape[2:], placed.stride, placed.spans, placed.before, placed.after, strict=True
+        )
+    ]
+    shape = [*x.shape[:2], *spatial]
+    zeros = torch.zeros(math.prod(shape), dtype=x.dtype, device=x.device)
+    unpooled = zeros.scatter(0, positions.flatten(), x.flatten()).reshape(shape)
+    if output_shape is None:
+        return unpooled
+    missing = [asked - length for asked, length in zip(output_shape[2:], spatial, strict=True)]
+    return padded(unpooled, [0] * len(missing), missing)
 
 
 @operator("AveragePool")
@@ -83,6 +142,37 @@ def global_average_pool(x: Tensor) -> Tensor:
 def global_max_pool(x: Tensor) -> Tensor:
     """ONNX GlobalMaxPool-22."""
     return x.amax(tuple(range(2, x.ndim)), keepdim=True)
+
+
+@operator("LpPool", since=2)
+def lp_pool(
+    x: Tensor,
+    *,
+    kernel_shape: Sequence[int],
+    auto_pad: str = "NOTSET",
+    ceil_mode: int = 0,
+    dilations: Sequence[int] | None = None,
+    p: int = 2,
+    pads: Sequence[int] | None = None,
+    strides: Sequence[int] | None = None,
+) -> Tensor:
+    """ONNX LpPool-22."""
+    placed = windows(
+        x, kernel_shape, strides=strides, dilations=dilations, pads=pads, auto_pad=auto_pad
+    )
+    return _root(_sums(_all_padded(x.abs() ** p, placed, ceil_mode), placed), p)
+
+
+@operator("GlobalLpPool", since=2)
+def global_lp_pool(x: Tensor, *, p: int = 2) -> Tensor:
+    """ONNX GlobalLpPool-22."""
+    return _root((x.abs() ** p).sum(tuple(range(2, x.ndim)), keepdim=True), p)
+
+
+def _root(powers: Tensor, p: int) -> Tensor:
+    """The root of sums of powers, of which that of zero gets a gradient of zero."""
+    nothing = powers == 0
+    return powers.masked_fill(nothing, 1) ** (1 / p) * ~nothing
 
 
 def _native(placed: Windows) -> bool:

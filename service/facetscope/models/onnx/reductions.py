@@ -1,6 +1,7 @@
 """Reductions over axes, and what picks along an axis."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -35,7 +36,7 @@ def reduce_max(
 ) -> Tensor:
     """ONNX ReduceMax-20."""
     x, dims, kept = _reduced(x, axes, keepdims, noop_with_empty_axes)
-    return torch.amax(x, dims, kept)
+    return torch.amax(_not_empty(x, dims, least=True), dims, kept)
 
 
 @operator("ReduceMin", lists=("axes",))
@@ -44,7 +45,7 @@ def reduce_min(
 ) -> Tensor:
     """ONNX ReduceMin-20."""
     x, dims, kept = _reduced(x, axes, keepdims, noop_with_empty_axes)
-    return torch.amin(x, dims, kept)
+    return torch.amin(_not_empty(x, dims, least=False), dims, kept)
 
 
 @operator("ReduceProd", lists=("axes",))
@@ -114,6 +115,21 @@ def _reduced(
     return x, list(axes or range(x.ndim)), bool(keepdims)
 
 
+def _not_empty(x: Tensor, axes: Sequence[int], *, least: bool) -> Tensor:
+    """``x`` with the least or the largest value of its type along axes without any element."""
+    if x.numel():
+        return x
+    if x.is_floating_point():
+        bound = -math.inf if least else math.inf
+    elif x.dtype == torch.bool:
+        bound = not least
+    else:
+        bound = torch.iinfo(x.dtype).min if least else torch.iinfo(x.dtype).max
+    along = [axis % x.ndim for axis in axes]
+    shape = [length or int(axis in along) for axis, length in enumerate(x.shape)]
+    return torch.full(shape, bound, dtype=x.dtype, device=x.device)
+
+
 def _product(x: Tensor, axes: Sequence[int], kept: bool) -> Tensor:  # noqa: FBT001 (as in torch)
     for axis in sorted((axis % x.ndim for axis in axes), reverse=True):
         x = x.prod(axis, keepdim=kept, dtype=x.dtype)
@@ -139,3 +155,28 @@ def top_k(x: Tensor, k: int, *, axis: int = -1, largest: int = 1) -> tuple[Tenso
     """ONNX TopK-24: of equals the first."""
     values, indices = torch.sort(x, dim=axis, descending=bool(largest), stable=True)
     return values.narrow(axis, 0, k), indices.narrow(axis, 0, k)
+
+
+@operator("CumSum", scalars=("axis",))
+def cumulative_sum(x: Tensor, axis: int, *, exclusive: int = 0, reverse: int = 0) -> Tensor:
+    """ONNX CumSum-14."""
+    return _accumulated(torch.cumsum, x, int(axis), exclusive, reverse)
+
+
+@operator("CumProd", scalars=("axis",))
+def cumulative_product(x: Tensor, axis: int, *, exclusive: int = 0, reverse: int = 0) -> Tensor:
+    """ONNX CumProd-26."""
+    return _accumulated(torch.cumprod, x, int(axis), exclusive, reverse)
+
+
+def _accumulated(
+    function: Callable[..., Tensor], x: Tensor, axis: int, exclusive: int, reverse: int
+) -> Tensor:
+    """Of each element and those before it, or after it; of the latter alone if ``exclusive``."""
+    forward = x.flip(axis) if reverse else x
+    if exclusive:
+        nothing = function(torch.ones_like(forward.narrow(axis, 0, 1)), axis)
+        neutral = nothing if function is torch.cumprod else nothing - 1
+        forward = torch.cat([neutral, forward.narrow(axis, 0, x.shape[axis] - 1)], axis)
+    result = function(forward, axis, dtype=x.dtype)
+    return result.flip(axis) if reverse else result

@@ -149,6 +149,13 @@ def number_range(start: Number, limit: Number, delta: Number) -> Tensor:
     return torch.arange(start, limit, delta)
 
 
+@operator("EyeLike", dtypes=("dtype",), reads_shape_only=True)
+def eye_like(x: Tensor, *, dtype: torch.dtype | None = None, k: int = 0) -> Tensor:
+    """ONNX EyeLike-22."""
+    row, column = (torch.arange(length, device=x.device) for length in x.shape)
+    return (column - row[:, None] == k).to(dtype or x.dtype)
+
+
 @operator("DepthToSpace")
 def depth_to_space(x: Tensor, *, blocksize: int, mode: str = "DCR") -> Tensor:
     """ONNX DepthToSpace-13."""

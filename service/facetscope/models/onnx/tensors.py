@@ -7,6 +7,7 @@ precision is storage here, not arithmetic.
 from collections.abc import Mapping
 from typing import Any, Final
 
+import numpy as np
 import onnx
 import torch
 from onnx import AttributeProto, NodeProto, TensorProto, numpy_helper
@@ -30,22 +31,42 @@ DTYPES: Final[Mapping[int, torch.dtype]] = {
     TensorProto.UINT32: torch.uint32,
     TensorProto.UINT64: torch.uint64,
 }
-"""Every other element type that is supported."""
+"""Every other element type that torch computes with."""
+
+INT2: Final[torch.dtype] = torch.int2  # type: ignore[attr-defined]  # torch's stubs lack these
+INT4: Final[torch.dtype] = torch.int4  # type: ignore[attr-defined]
+UINT2: Final[torch.dtype] = torch.uint2  # type: ignore[attr-defined]
+UINT4: Final[torch.dtype] = torch.uint4  # type: ignore[attr-defined]
+
+STORED: Final[Mapping[int, torch.dtype]] = {
+    TensorProto.FLOAT8E4M3FN: torch.float8_e4m3fn,
+    TensorProto.FLOAT8E4M3FNUZ: torch.float8_e4m3fnuz,
+    TensorProto.FLOAT8E5M2: torch.float8_e5m2,
+    TensorProto.FLOAT8E5M2FNUZ: torch.float8_e5m2fnuz,
+    TensorProto.FLOAT8E8M0: torch.float8_e8m0fnu,
+    TensorProto.FLOAT4E2M1: torch.float4_e2m1fn_x2,
+    TensorProto.INT2: INT2,
+    TensorProto.INT4: INT4,
+    TensorProto.UINT2: UINT2,
+    TensorProto.UINT4: UINT4,
+}
+"""Element types for storage alone, of which there is one in each byte here; see ``casting``."""
 
 
 def dtype_from(element_type: int, compute: torch.dtype) -> torch.dtype:
     """The torch type of an ONNX element type, where ``compute`` stands for all narrow floats.
 
     Raises:
-        UnsupportedValueError: Strings, complex numbers, and types of 8 bits or less but the usual.
+        UnsupportedValueError: Strings and complex numbers.
     """
     if element_type in COMPUTED:
         return compute
-    if element_type not in DTYPES:
+    dtype = DTYPES.get(element_type) or STORED.get(element_type)
+    if dtype is None:
         known = TensorProto.DataType.DESCRIPTOR.values_by_number
         name = known[element_type].name if element_type in known else str(element_type)
         raise UnsupportedValueError(f"elements of type {name} are not supported")
-    return DTYPES[element_type]
+    return dtype
 
 
 def element_type_of(dtype: torch.dtype) -> int:
@@ -68,6 +89,9 @@ def tensor_from(stored: TensorProto, compute: torch.dtype) -> Tensor:
         array = numpy_helper.to_array(stored)
     except (ValueError, TypeError) as error:
         raise ModelUnreadableError(f"tensor {stored.name!r} is damaged: {error}") from error
+    if stored.data_type in STORED:
+        codes = array.view(np.uint8) if "float" in array.dtype.name else array.astype(np.int8)
+        return torch.from_numpy(codes.copy()).view(dtype)
     return torch.from_numpy(array.astype(str(dtype).removeprefix("torch.")))
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 (its usual name)
@@ -10,6 +11,9 @@ from facetscope.models.onnx.registry import UnsupportedValueError
 
 Lengths = tuple[int, ...]
 """One number for each spatial axis."""
+
+SAME: Final = frozenset({"SAME_UPPER", "SAME_LOWER"})
+"""Values of ``auto_pad`` that give one window for each stride."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,15 @@ class Windows:
         return tuple(
             (extent - 1) * dilation + 1
             for extent, dilation in zip(self.extent, self.dilation, strict=True)
+        )
+
+    def counts(self, lengths: Sequence[int]) -> Lengths:
+        """How many windows there are along each axis."""
+        return tuple(
+            (before + length + after - span) // stride + 1
+            for length, span, stride, before, after in zip(
+                lengths, self.spans, self.stride, self.before, self.after, strict=True
+            )
         )
 
     def excess(self, lengths: Sequence[int]) -> Lengths:
