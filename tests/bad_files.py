@@ -54,7 +54,6 @@ FILES = {
     ),
     "branches without measure": (hostile_files.nested_onnx, UNREADABLE, ["not ONNX, or is dam"]),
     "an unknown domain": (hostile_files.custom_onnx, UNTRANSLATED, ["'relu_node'", "com.example"]),
-    "an LSTM in ONNX": (hostile_files.recurrent_onnx, UNTRANSLATED, ["'memory'", "LSTM"]),
     "an LSTM in TorchScript": (
         lambda: hostile_files.scripted(hostile_files.Recurrent()),
         UNTRANSLATED,
@@ -71,11 +70,6 @@ FILES = {
         lambda: hostile_files.scripted(hostile_files.TwoImages()),
         UNTRANSLATED,
         ["another input", "'mask'"],
-    ),
-    "a branch by pixels in ONNX": (
-        hostile_files.branching_onnx,
-        UNTRANSLATED,
-        ["'choice'", "If", "computed from the image"],
     ),
     "a branch by pixels in TorchScript": (
         lambda: hostile_files.scripted(hostile_files.Branches()),

@@ -1,14 +1,18 @@
 """One value of every kind that crosses a boundary."""
 
+from dataclasses import replace
+
 from facetscope.domain import errors, events, jobs
 from facetscope.domain.inputs import InputSpec, Origin, Source
-from facetscope.domain.units import Layer, ReceptiveField, Unit
+from facetscope.domain.units import Layer, Obstacle, ReceptiveField, Unit
 
 UNIT = Unit("layer4.1", 42, (3, 4))
 DIGEST = "ab" * 32
 PICTURE = events.Picture(b"\x89PNG", "image/png", 28, 28)
 INPUT = InputSpec().resolved()
 FIELD = ReceptiveField(size=(7, 9), stride=(2, 4), offset=(0.5, 1.0))
+LAYER = Layer("conv", "Conv", (-1, 8, 5, 6), 1, FIELD)
+OBSTACLE = Obstacle("lstm", "ai.onnx::LSTM-14", "LSTM is not supported")
 
 ERRORS = (
     errors.InspectionError(),
@@ -28,7 +32,7 @@ ERRORS = (
     errors.ModelUnreadableError("it ends after 12 bytes"),
     errors.ModelForbiddenError("__setstate__", "code/__torch__.py"),
     errors.OperatorUnsupportedError("loop_1", "ai.onnx::Loop-13", "has no translation"),
-    errors.GradientUnavailableError("argmax"),
+    errors.GradientUnavailableError("winner", "argmax", "ArgMax", "it has no gradient"),
     errors.ArtifactError(),
     errors.ArtifactMissingError((DIGEST, "cd" * 32)),
     errors.ArtifactNotFoundError(DIGEST),
@@ -81,6 +85,8 @@ EVENTS = (
         undecodable_images=("x.jpg",),
         undecodable_count=1,
         job_digest=DIGEST,
+        forward=events.Forward(jobs.Runtime.ONNX_RUNTIME, "CPUExecutionProvider"),
+        warnings=("it rains",),
     ),
     events.Description(
         digest=DIGEST,
@@ -89,17 +95,23 @@ EVENTS = (
         input=INPUT,
         input_origins=(Origin("channels", Source.SIGNATURE, "input 'x' [n, 3, 224, 224]"),),
         layers=(
-            events.DescribedLayer(
-                Layer("conv", "Conv", (-1, 8, 5, 6), 1, FIELD), aliases=("c",), output=True
-            ),
+            events.DescribedLayer(LAYER, ("c",), output=True, obstacle=None),
+            events.DescribedLayer(LAYER, (), output=False, obstacle=OBSTACLE),
         ),
         code_layer="conv",
         logits="logits",
         probabilities="softmax",
         class_names=("cat", "dog"),
-        parity=events.Parity("logits", 1e-5, 1e-6, "CPUExecutionProvider"),
+        parity=events.Parity("logits", 1e-5, 1e-6, "CPUExecutionProvider", "ONNX Runtime"),
+        obstacle=OBSTACLE,
     ),
 )
+
+UNMATCHED = replace(
+    EVENTS[-1],
+    parity=events.ParityAbsence(events.ParityAbsenceReason.TIMED_OUT, "it took more than 60 s"),
+)
+"""A description without a comparison."""
 
 JOBS = (
     jobs.DescribeModel(model=DIGEST, input=InputSpec(height=64, mean=(1.0,), low=-1.0)),

@@ -24,6 +24,19 @@ class Endless(nn.Module):
         return x
 
 
+class Stalls(nn.Module):
+    """Ends where it is translated, in single precision, and never where it is run."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("weight", torch.ones(3, dtype=torch.float64))
+
+    def forward(self, x):
+        while self.weight.dtype == torch.float64:
+            pass
+        return x.mean([2, 3])
+
+
 class Prints(nn.Module):
     def forward(self, x):
         print("seen")  # noqa: T201
@@ -354,6 +367,45 @@ def dense_onnx():
         node("Gemm", ["flat", "weights"], ["logits"], "classifier"),
         sides=("height", "width"),
         weights=np.ones((3 * networks.SIZE**2, networks.CLASSES), np.float32),
+    )
+
+
+def recurrent_tail_onnx():
+    """A classifier with a recurrent layer, which has no translation, behind ``code``."""
+    random = np.random.default_rng(0)
+    shapes = {"kernel": (8, 3, 3, 3), "w": (1, 16, 8), "r": (1, 16, 4), "weights": (4, 4)}
+    stored = {name: random.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
+    return _onnx(
+        node("Conv", ["image", "kernel"], ["conv"], "conv_node", pads=[1, 1, 1, 1]),
+        node("Relu", ["conv"], ["relu"]),
+        node("GlobalAveragePool", ["relu"], ["pool"]),
+        node("Flatten", ["pool"], ["code"]),
+        node("Unsqueeze", ["code", "front"], ["sequence"]),
+        node("LSTM", ["sequence", "w", "r"], ["", "last"], "lstm_node", hidden_size=4),
+        node("Squeeze", ["last", "front"], ["state"]),
+        node("Gemm", ["state", "weights"], ["logits"], "gemm_node"),
+        front=np.array([0]),
+        **stored,
+    )
+
+
+def detecting_onnx():
+    """A detector: scores and boxes of all places, and as a tail which of them to keep."""
+    stored = {
+        "kernel": np.random.default_rng(0).normal(size=(5, 3, 3, 3)).astype(np.float32),
+        "rows": np.array([0, 5, -1]),
+        "parts": np.array([4, 1]),
+        "most": np.array([1000]),
+        "overlap": np.array([0.05], np.float32),
+    }
+    return _onnx(
+        node("Conv", ["image", "kernel"], ["conv"], "conv_node"),
+        node("Reshape", ["conv", "rows"], ["flat"]),
+        node("Split", ["flat", "parts"], ["sides", "scores"], axis=1),
+        node("Transpose", ["sides"], ["boxes"], perm=[0, 2, 1]),
+        node("NonMaxSuppression", ["boxes", "scores", "most", "overlap"], ["kept"], "nms_node"),
+        node("Cast", ["kept"], ["detections"], to=TensorProto.FLOAT),
+        **stored,
     )
 
 

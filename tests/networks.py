@@ -79,6 +79,12 @@ def pictures(labels=("red", "green", "blue"), *, each=6, size=24, seed=0):
     return archive.getvalue()
 
 
+def inline_pictures():
+    """The files in ``pictures``."""
+    with zipfile.ZipFile(io.BytesIO(pictures())) as folder:
+        return [folder.read(name) for name in folder.namelist()]
+
+
 def zipped(**files):
     """A zip of these files."""
     archive = io.BytesIO()

@@ -145,6 +145,9 @@ def test_a_model_is_described(stub):
     assert (answer.input.height, answer.input.width) == (networks.SIZE, networks.SIZE)
     assert answer.code_layer == "code"
     assert answer.parity.largest_relative < 1e-5
+    assert answer.parity.runtime == "ONNX Runtime"
+    assert answer.differentiable
+    assert all(layer.differentiable for layer in answer.layers)
 
 
 def test_a_unit_is_inspected_from_artifacts(channel, stub):

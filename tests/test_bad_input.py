@@ -204,7 +204,7 @@ SYNTHESES = {
         ("INVALID_ARGUMENT", "READOUT_UNDEFINED"),
         ["'conv'", "[-1, 8, 16, 16]", "activation instead"],
     ),
-    "an argmax": ({"unit": {"layer": "winner"}}, NO_GRADIENT, ["'winner'", "argmax"]),
+    "an argmax": ({"unit": {"layer": "winner"}}, NO_GRADIENT, ["'winner'", "ArgMax", "facets can"]),
     "a constant": ({"unit": {"layer": "still"}}, NO_GRADIENT, ["'still'", "does not depend"]),
     "NaN": ({"unit": {"layer": "sick"}}, NOT_FINITE, ["'sick'", "image 0", "sound"]),
     "overflow on the way": (

@@ -64,6 +64,7 @@ async def running(settings: Settings) -> AsyncGenerator[int]:
         locate=store.locate,
         device=settings.device,
         threads=settings.threads or len(os.sched_getaffinity(0)),
+        parity_s=settings.parity_s,
         limits=Limits(
             workers=settings.workers,
             queued=settings.queued,

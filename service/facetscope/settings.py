@@ -28,6 +28,7 @@ class Settings:
             of what there is.
         device: Where workers compute: ``cpu``, ``cuda``, or ``auto`` for CUDA where there is a GPU.
         threads: Processor threads of each worker; 0 for one for each core.
+        parity_s: Time that a model's own runtime may take for a comparison, in seconds.
         grace_s: Time for calls to end when the server stops, in seconds.
         reflection: Whether clients may ask for the contract.
         log_level: ``DEBUG``, ``INFO``, ``WARNING`` or ``ERROR``.
@@ -42,6 +43,7 @@ class Settings:
     worker_memory_bytes: int = 0
     device: str = "auto"
     threads: int = 0
+    parity_s: float = 60.0
     grace_s: float = 5.0
     reflection: bool = True
     log_level: str = "INFO"

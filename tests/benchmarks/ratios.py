@@ -22,7 +22,7 @@ from tests.servers import serving
 
 from facetscope.algorithms.ascent import ascend
 from facetscope.domain.inputs import InputSpec
-from facetscope.domain.jobs import MaximizeActivation, Start, Synthesis
+from facetscope.domain.jobs import MaximizeActivation, Precision, Start, Synthesis
 from facetscope.domain.schedules import Phase, Schedule
 from facetscope.domain.units import Readout, Unit
 from facetscope.engine.inspection import Inspector
@@ -55,7 +55,9 @@ def main():
 def step():
     """A step of an ascent, against the bare forward and backward of the same cut model."""
     for name, (file, spec) in MODELS.items():
-        model = OpenModel("", ASSETS / "models" / file, spec, torch.device("cpu"))
+        model = OpenModel(
+            "", ASSETS / "models" / file, spec, Precision.FLOAT32, torch.device("cpu")
+        )
         layer = model.network.layers[-1].name
         target = model.target(Unit(layer, 945))
         objective = target.objectives()[Readout.ACTIVATION]

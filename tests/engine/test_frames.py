@@ -24,7 +24,9 @@ def test_a_job_arrives_as_it_was_sent(job):
     assert through_the_pipe(job, Job) == job
 
 
-@pytest.mark.parametrize("event", examples.EVENTS, ids=lambda event: type(event).__name__)
+@pytest.mark.parametrize(
+    "event", [*examples.EVENTS, examples.UNMATCHED], ids=lambda event: type(event).__name__
+)
 def test_an_event_arrives_as_it_was_sent(event):
     """The client sees what the worker computed."""
     assert through_the_pipe(event, Event) == event

@@ -18,7 +18,7 @@ SMALL = InputSpec(height=networks.SIZE, width=networks.SIZE)
 
 @pytest.fixture(scope="module")
 def inspector():
-    return Inspector(device="cpu", threads=1)
+    return Inspector(device="cpu", threads=1, parity_s=5)
 
 
 @pytest.fixture
@@ -45,6 +45,22 @@ def test_a_bad_file_is_refused_with_help(describe, name):
     error = caught.value
     assert (code_pb2.Code.Name(status_of(error).code), error.reason) == expected
     assert [word for word in words if word not in str(error)] == [], str(error)
+
+
+@pytest.mark.parametrize(
+    ("file", "node", "words"),
+    [
+        (hostile_files.recurrent_onnx, "memory", ["LSTM"]),
+        (hostile_files.branching_onnx, "choice", ["If", "computed from the image"]),
+    ],
+    ids=["an LSTM", "a branch by pixels"],
+)
+def test_an_obstacle_that_onnx_runtime_computes_is_described(describe, file, node, words):
+    """Facets need no gradient: the file is of use, and its reader learns what stands in the way."""
+    obstacle = describe(file()).obstacle
+    assert obstacle.node == node
+    told = f"{obstacle.operator} {obstacle.problem}"
+    assert [word for word in words if word not in told] == [], told
 
 
 @pytest.mark.parametrize("name", bad_files.SOUND)

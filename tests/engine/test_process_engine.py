@@ -27,7 +27,9 @@ async def make_engine(tmp_path):
         chosen = Limits(
             **{"workers": 1, "queued": 1, "memory_bytes": 3 * 2**30, "grace_s": 20.0} | limits
         )
-        engines.append(ProcessEngine(locate=locate, device="cpu", threads=1, limits=chosen))
+        engines.append(
+            ProcessEngine(locate=locate, device="cpu", threads=1, parity_s=30, limits=chosen)
+        )
         return engines[-1]
 
     yield make

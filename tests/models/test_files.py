@@ -1,5 +1,7 @@
 """Files are told apart by their bytes, and say what they declare before they are translated."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from onnx import helper
@@ -14,6 +16,7 @@ from facetscope.domain.errors import (
 )
 from facetscope.domain.events import InputTensor
 from facetscope.domain.inputs import InputSpec
+from facetscope.domain.units import Layer
 from facetscope.models.files import example, open_model
 
 RELU = helper.make_node("Relu", ["x"], ["y"])
@@ -48,12 +51,14 @@ def test_an_onnx_file_declares_its_input(stored):
     assert file.input_tensors == (InputTensor("x", (-1, 3, 8, 8)),)
 
 
-def test_an_onnx_file_translates_and_has_an_oracle(stored):
-    """What is translated is what ONNX Runtime runs."""
+def test_an_onnx_file_translates_and_has_a_session(stored):
+    """What is translated is what ONNX Runtime runs; of other layers it knows nothing."""
     file = open_model(stored(model(RELU).SerializeToString()))
     (output,) = file.translate(IMAGES).module(IMAGES)
-    parity = file.parity(IMAGES, {"y": output})
-    assert (parity.output, parity.largest_absolute) == ("y", 0)
+    layer = Layer("y", "Relu", (-1, 3, 8, 8), 1)
+    (same,) = file.session([layer], torch.device("cpu"))(IMAGES)
+    torch.testing.assert_close(output, same, rtol=0, atol=0)
+    assert file.session([replace(layer, name="z")], torch.device("cpu")) is None
 
 
 def test_a_torchscript_archive_declares_nothing(archive):
@@ -61,7 +66,7 @@ def test_a_torchscript_archive_declares_nothing(archive):
     file = open_model(archive)
     assert (file.format, file.metadata, file.input_tensors) == ("TorchScript", {}, ())
     assert file.translate(IMAGES).module(IMAGES)[0].shape == (2, 4, 6, 6)
-    assert file.parity(IMAGES, {}) is None
+    assert file.session([], torch.device("cpu")) is None
 
 
 @pytest.mark.parametrize("data", [b"", b"no model", zipped(**{"a/b": b"c"}), b"PK\x03\x04torn"])

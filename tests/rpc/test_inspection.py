@@ -59,6 +59,10 @@ async def test_a_description_is_one_answer(stub, engine):
     answer = await stub.DescribeModel(pb.DescribeModelRequest(model=model_pb2.Model(**MODEL)))
     assert answer.layers[0].channels == 8
     assert answer.parity.provider == "CPUExecutionProvider"
+    assert not answer.HasField("parity_absence")
+    assert [layer.differentiable for layer in answer.layers] == [True, False]
+    assert answer.layers[1].obstacle == answer.obstacle
+    assert not answer.differentiable
     assert answer.input.height == 224
     assert (answer.logits, answer.probabilities, answer.class_names) == (
         "logits",
@@ -89,6 +93,34 @@ async def test_a_unit_keeps_its_axis(stub, engine):
     async for _ in stub.InspectUnits(request):
         pass
     assert engine.jobs[0].units == (Unit("fc", 7, channel_axis=2),)
+
+
+async def test_a_comparison_that_is_missing_is_explained(stub, engine):
+    """Silence would pass for agreement."""
+    engine.script = [examples.UNMATCHED]
+    answer = await stub.DescribeModel(pb.DescribeModelRequest(model=model_pb2.Model(**MODEL)))
+    assert not answer.HasField("parity")
+    assert answer.parity_absence.reason == model_pb2.PARITY_ABSENCE_REASON_TIMED_OUT
+    assert answer.parity_absence.problem == "it took more than 60 s"
+
+
+async def test_a_manifest_tells_what_passed_the_images(stub, engine):
+    """Figures of two runtimes differ by rounding, and a reader knows which these are."""
+    engine.script = [event for event in examples.EVENTS if type(event).__name__ == "Manifest"]
+    (answer,) = [response.event async for response in stub.DiscoverFacets(DISCOVER)]
+    assert answer.manifest.forward_runtime == model_pb2.RUNTIME_ONNX_RUNTIME
+    assert answer.manifest.forward_provider == "CPUExecutionProvider"
+    assert list(answer.manifest.warnings) == ["it rains"]
+
+
+async def test_the_runtime_of_a_discovery_is_read(stub, engine):
+    """A client can ask for the runtime that it wants to compare."""
+    request = pb.DiscoverFacetsRequest()
+    request.CopyFrom(DISCOVER)
+    request.discovery.runtime = model_pb2.RUNTIME_TORCH
+    async for _ in stub.DiscoverFacets(request):
+        pass
+    assert engine.jobs[0].discovery.runtime is jobs.Runtime.TORCH
 
 
 async def test_what_is_left_out_gets_the_documented_defaults(stub, engine):
@@ -144,6 +176,7 @@ async def test_inline_models_are_kept_under_their_digest(stub, engine, store):
         ({"discovery": {"components": 1}}, "discovery.components"),
         ({"discovery": {"perplexity": -1.0}}, "discovery.perplexity"),
         ({"discovery": {"selection": {"top": 0}}}, "discovery.selection.top"),
+        ({"discovery": {"runtime": 9}}, "discovery.runtime"),
         ({"input": {"height": 7}}, "input.height"),
         ({"input": {"colorOrder": 9}}, "input.color_order"),
     ],

@@ -286,11 +286,14 @@ class GradientUnavailableError(ModelError):
 
     reason: ClassVar[str] = "GRADIENT_UNAVAILABLE"
     layer: str
+    node: str
+    operator: str
+    problem: str
 
     def __str__(self) -> str:
         return (
-            f"layer {self.layer!r} has no gradient with respect to the image: it does not depend "
-            "on the image, or only through operators without one (argmax, rounding)"
+            f"layer {self.layer!r} has no gradient with respect to the image: node {self.node!r}, "
+            f"operator {self.operator}: {self.problem}; facets can be discovered all the same"
         )
 
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from enum import Enum
 
 from facetscope.domain.inputs import Input, Origin
-from facetscope.domain.units import Layer, Unit
+from facetscope.domain.jobs import Runtime
+from facetscope.domain.units import Layer, Obstacle, Unit
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,9 +128,22 @@ class SynthesizedImage:
     steps: int
 
 
+@dataclass(frozen=True, slots=True)
+class Forward:
+    """What computes activations of many images, and on which provider or device."""
+
+    runtime: Runtime
+    provider: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
-    """What the results are a function of."""
+    """What the results are a function of.
+
+    Attributes:
+        forward: What computed codes and activations of the image set; ``None`` without one.
+        warnings: What an operator should know although the job went well.
+    """
 
     model_digest: str
     image_set_digests: tuple[str, ...]
@@ -141,6 +155,8 @@ class Manifest:
     undecodable_images: tuple[str, ...]
     undecodable_count: int
     job_digest: str
+    forward: Forward | None
+    warnings: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,21 +176,55 @@ class Parity:
         largest_absolute: The largest difference of an element; infinite if one is not a number.
         largest_relative: The same, relative to the largest element that the runtime gives.
         provider: What the runtime computed with.
+        runtime: What ran the model as it is: ``ONNX Runtime`` or ``TorchScript``.
     """
 
     output: str
     largest_absolute: float
     largest_relative: float
     provider: str
+    runtime: str
+
+
+class ParityAbsenceReason(Enum):
+    """A kind of reason for which a graph was not compared with the model's own runtime.
+
+    Attributes:
+        REFUSED: The runtime does not run the file, or not for images of this shape.
+        TIMED_OUT: The runtime took longer than it may.
+        CRASHED: The process that ran the file ended without an answer.
+        UNTRANSLATED: No output has a translation.
+    """
+
+    REFUSED = "refused"
+    TIMED_OUT = "timed out"
+    CRASHED = "crashed"
+    UNTRANSLATED = "untranslated"
+
+
+@dataclass(frozen=True, slots=True)
+class ParityAbsence:
+    """Why a graph was not compared with the model's own runtime; the problem is a sentence."""
+
+    reason: ParityAbsenceReason
+    problem: str
 
 
 @dataclass(frozen=True, slots=True)
 class DescribedLayer:
-    """A layer, with the other names that it has, and whether the model gives it out."""
+    """A layer, and what is to be known of it.
+
+    Attributes:
+        layer: The layer.
+        aliases: Other names that it has.
+        output: Whether the model gives it out.
+        obstacle: What stands in the way of its gradient; ``None`` where it has one.
+    """
 
     layer: Layer
     aliases: tuple[str, ...]
     output: bool
+    obstacle: Obstacle | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,7 +242,8 @@ class Description:
         logits: Name of the layer of the classes' scores, or empty.
         probabilities: Name of the layer that is the softmax of ``logits``, or empty.
         class_names: Names of the classes by channel, where the file has them.
-        parity: How far its graph is from its own runtime, where there is one.
+        parity: How far its graph is from its own runtime, or why that is not known.
+        obstacle: The first node without a translation; ``None`` where every one has.
     """
 
     digest: str
@@ -205,7 +256,8 @@ class Description:
     logits: str
     probabilities: str
     class_names: tuple[str, ...]
-    parity: Parity | None
+    parity: Parity | ParityAbsence
+    obstacle: Obstacle | None
 
 
 Event = Progress | Preview | Facet | SynthesizedImage | Manifest | Description

@@ -86,6 +86,20 @@ class TopImages:
 Selection = AllImages | LabelledImages | PredictedImages | TopImages
 
 
+class Runtime(Enum):
+    """What computes activations of many images.
+
+    Attributes:
+        AUTO: The faster one, by a rule: see ``engine.forward``.
+        TORCH: The differentiable graph, in PyTorch.
+        ONNX_RUNTIME: The file as it is, in ONNX Runtime.
+    """
+
+    AUTO = "auto"
+    TORCH = "torch"
+    ONNX_RUNTIME = "onnx runtime"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Discovery:
     """How facets are found.
@@ -99,6 +113,7 @@ class Discovery:
         averaged: How many images nearest the centroid make the mean image.
         thumbnails: How many thumbnails of nearest members a facet carries.
         seed: Of every random choice.
+        runtime: What computes codes and activations.
     """
 
     selection: Selection = TopImages(200)
@@ -109,6 +124,7 @@ class Discovery:
     averaged: int = 15
     thumbnails: int = 8
     seed: int = 0
+    runtime: Runtime = Runtime.AUTO
 
     def __post_init__(self) -> None:
         _check("discovery.facets", self.facets, 1, 100)

@@ -91,6 +91,21 @@ class Layer:
 
 
 @dataclass(frozen=True, slots=True)
+class Obstacle:
+    """A node of a model that no gradient passes.
+
+    Attributes:
+        node: Its name; where it has none, that of its output.
+        operator: What it computes, for example ``ai.onnx::LSTM-14`` or ``ArgMax``.
+        problem: Why no gradient passes it, in a few words.
+    """
+
+    node: str
+    operator: str
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
 class Unit:
     """One channel of one layer: the thing that a visualization explains.
 

@@ -26,7 +26,7 @@ from facetscope.domain.jobs import (
 from facetscope.domain.units import Unit
 from facetscope.engine import frames
 from facetscope.engine.discovery import Discovered, discover
-from facetscope.engine.opened import OpenModel, device_name, versions
+from facetscope.engine.opened import PARITY_S, OpenModel, device_name, versions
 from facetscope.engine.survey import Survey, Surveyor
 from facetscope.engine.synthesis import Target, noise, synthesize
 from facetscope.images.archives import NamedPicture, pictures
@@ -42,8 +42,11 @@ LISTED_UNDECODABLE: Final = 100
 class Inspector:
     """Does jobs, and keeps the model of the last one open."""
 
-    def __init__(self, *, device: str, threads: int) -> None:
-        """Compute on ``device``: ``cpu``, ``cuda``, or ``auto`` for CUDA where there is a GPU."""
+    def __init__(self, *, device: str, threads: int, parity_s: float = PARITY_S) -> None:
+        """Compute on ``device``: ``cpu``, ``cuda``, or ``auto`` for CUDA where there is a GPU.
+
+        A model's own runtime, wherever it is asked, has ``parity_s`` seconds to answer.
+        """
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
         self._device = torch.device(device)
@@ -53,6 +56,7 @@ class Inspector:
         torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
         torch.backends.cudnn.benchmark = False
         torch.backends.cudnn.allow_tf32 = False
+        self._parity_s = parity_s
         self._model: OpenModel | None = None
 
     def run(self, job: Job, paths: Mapping[str, Path]) -> Generator[Event]:
@@ -65,7 +69,7 @@ class Inspector:
             model = yield from self._open(job, paths[job.model])
             match job:
                 case DescribeModel():
-                    yield model.description()
+                    yield (yield from model.description())
                 case DiscoverFacets():
                     yield from _discover_facets(model, job, paths)
                 case MaximizeActivation():
@@ -83,7 +87,14 @@ class Inspector:
         if model is None or (model.digest, model.spec, model.precision) != asked:
             yield Progress(work=Work.LOADING_MODEL)
             self._model = None
-            model = self._model = OpenModel(job.model, path, job.input, job.precision, self._device)
+            model = self._model = OpenModel(
+                job.model,
+                path,
+                job.input,
+                job.precision,
+                self._device,
+                parity_s=self._parity_s,
+            )
         return model
 
 
@@ -151,14 +162,18 @@ class _Images:
         self, units: Sequence[Unit], discovery: Discovery
     ) -> Generator[Progress, None, Survey]:
         """Pass the set through the network."""
-        surveyor = Surveyor(
-            self._model.network,
-            self._model.preprocessing,
-            {unit: self._model.target(unit).layer for unit in units},
-            self._model.code_layer(discovery.code_layer),
-            predictions=isinstance(discovery.selection, PredictedImages),
-        )
-        return (yield from surveyor.survey(self._load(self._pictures())))
+        read_from = {unit: self._model.target(unit).layer for unit in units}
+        code_layer = self._model.code_layer(discovery.code_layer)
+        layers = list(dict.fromkeys([*read_from.values(), code_layer]))
+        with self._model.passes(layers, discovery.runtime) as passes:
+            surveyor = Surveyor(
+                passes,
+                self._model.preprocessing,
+                read_from,
+                code_layer,
+                predictions=isinstance(discovery.selection, PredictedImages),
+            )
+            return (yield from surveyor.survey(self._load(self._pictures())))
 
     def pixels(self, places: Sequence[int]) -> Iterator[Tensor]:
         """Pixels of the pictures at these places of the set, which ascend."""
@@ -194,4 +209,6 @@ def _manifest(
         undecodable_images=undecodable[:LISTED_UNDECODABLE],
         undecodable_count=len(undecodable),
         job_digest=frames.digest(job),
+        forward=survey.forward if survey else None,
+        warnings=survey.warnings if survey else (),
     )

@@ -59,6 +59,7 @@ class ProcessEngine:
         locate: Callable[[Iterable[str]], Mapping[str, Path]],
         device: str,
         threads: int,
+        parity_s: float,
         limits: Limits,
     ) -> None:
         """Make an engine that has no workers yet.
@@ -67,11 +68,13 @@ class ProcessEngine:
             locate: Paths of artifacts by digest; raises ``ArtifactMissingError``.
             device: Where workers compute: ``cpu``, ``cuda`` or ``auto``.
             threads: Processor threads of each worker.
+            parity_s: Time that a model's own runtime may take for a comparison, in seconds.
             limits: What may be used.
         """
         self._locate = locate
         self._device = device
         self._threads = threads
+        self._parity_s = parity_s
         self._limits = limits
         self._idle: OrderedDict[str, WorkerProcess] = OrderedDict()
         self._busy: set[str] = set()
@@ -119,6 +122,7 @@ class ProcessEngine:
             return await WorkerProcess.spawn(
                 device=self._device,
                 threads=self._threads,
+                parity_s=self._parity_s,
                 memory_bytes=self._limits.memory_bytes,
             )
         except BaseException:

@@ -14,7 +14,7 @@ from facetscope.domain.errors import (
     ImagesUndecodableError,
     NonFiniteActivationError,
 )
-from facetscope.domain.events import Progress, Work
+from facetscope.domain.events import Forward, Progress, Work
 from facetscope.domain.jobs import (
     AllImages,
     LabelledImages,
@@ -23,9 +23,9 @@ from facetscope.domain.jobs import (
     TopImages,
 )
 from facetscope.domain.units import Layer, Unit
+from facetscope.engine.forward import Passes
 from facetscope.images.loading import Batch
 from facetscope.images.preprocessing import Preprocessing
-from facetscope.models.network import Network
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,6 +41,8 @@ class Survey:
         winners: Of each unit, the channel with the largest activation of its layer, [image]. Empty
             where nobody asked for it.
         undecodable: Names of the pictures that could not be decoded.
+        forward: What computed codes and activations.
+        warnings: What an operator should know of that, each a sentence.
     """
 
     places: tuple[int, ...]
@@ -50,6 +52,8 @@ class Survey:
     activations: Mapping[Unit, Tensor]
     winners: Mapping[Unit, Tensor]
     undecodable: tuple[str, ...]
+    forward: Forward
+    warnings: tuple[str, ...]
 
     def select(self, unit: Unit, selection: Selection) -> Tensor:
         """Indices of the images that are the unit's own.
@@ -72,17 +76,17 @@ class Survey:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Surveyor:
-    """What to find out about images, and from which network.
+    """What to find out about images, and by which passes through the network.
 
     Attributes:
-        network: The model.
-        preprocessing: How pixels become its input.
+        passes: Give every layer that is asked for.
+        preprocessing: How pixels become the network's input.
         units: Each with the layer that it is read from.
         code_layer: The layer whose activations are the codes.
         predictions: Whether to find out which channel of a unit's layer wins.
     """
 
-    network: Network
+    passes: Passes
     preprocessing: Preprocessing
     units: Mapping[Unit, Layer]
     code_layer: Layer
@@ -97,18 +101,16 @@ class Surveyor:
             NonFiniteActivationError: The model gave NaN or infinity.
         """
         yield Progress(work=Work.ENCODING_IMAGES)
-        layers = list(dict.fromkeys([*self.units.values(), self.code_layer]))
-        reading = self.network.reading([layer.name for layer in layers])
         notes = _Notes()
         for batch in batches:
             notes.undecodable.extend(batch.undecodable)
             if batch.names:
                 with torch.inference_mode():
-                    pixels = batch.pixels.to(self.network.device).float()
-                    values = reading(self.preprocessing(pixels))
-                self._note(notes, batch, dict(zip(layers, values, strict=True)))
+                    pixels = batch.pixels.to(self.preprocessing.scale.device).float()
+                    values = self.passes.read(self.preprocessing(pixels))
+                self._note(notes, batch, dict(zip(self.passes.layers, values, strict=True)))
             yield Progress(work=Work.ENCODING_IMAGES, done=len(notes.names))
-        return notes.survey()
+        return notes.survey(self.passes)
 
     def _note(self, notes: "_Notes", batch: Batch, activations: Mapping[Layer, Tensor]) -> None:
         for layer, values in activations.items():
@@ -140,7 +142,7 @@ class _Notes:
     winners: dict[Unit, list[Tensor]] = field(default_factory=dict)
     undecodable: list[str] = field(default_factory=list)
 
-    def survey(self) -> Survey:
+    def survey(self, passes: Passes) -> Survey:
         undecodable = tuple(self.undecodable)
         if not self.names and not undecodable:
             raise ImageSetUnreadableError("the image set", "there is no picture in it")
@@ -154,6 +156,8 @@ class _Notes:
             {unit: torch.cat(parts) for unit, parts in self.activations.items()},
             {unit: torch.cat(parts) for unit, parts in self.winners.items()},
             undecodable,
+            passes.by,
+            passes.warnings,
         )
 
 

@@ -74,12 +74,21 @@ class Target:
 
         Raises:
             GradientUnavailableError: The unit has no gradient.
+            OperatorUnsupportedError: A node on the way to it has no translation.
             ReadoutUndefinedError: The schedule asks for a probability that the layer does not have.
         """
         self.schedule(asked)
         black = torch.zeros((1, *self.shape), device=self.network.device, requires_grad=True)
         if not self.objectives()[Readout.ACTIVATION](black).requires_grad:
-            raise GradientUnavailableError(self.layer.name)
+            raise self._without_gradient(black)
+
+    def _without_gradient(self, pixels: Tensor) -> GradientUnavailableError:
+        """What stands in the way of the gradient, which is known to be missing."""
+        shape = tuple(self.preprocessing(pixels).shape)
+        obstacle = self.network.obstacles(shape)[self.layer.name]
+        return GradientUnavailableError(
+            self.layer.name, obstacle.node, obstacle.operator, obstacle.problem
+        )
 
     def schedule(self, asked: Schedule) -> Schedule:
         """The schedule for this layer: the center-biased preset reads activations of hidden units.

@@ -1,6 +1,6 @@
 """The main of a worker process: takes jobs from its pipe, does them, and sends their events.
 
-python -m facetscope.engine.worker DEVICE THREADS MEMORY_BYTES
+python -m facetscope.engine.worker DEVICE THREADS PARITY_S MEMORY_BYTES
 """
 
 from __future__ import annotations
@@ -61,12 +61,12 @@ class Pipe:
             os._exit(0)
 
 
-def serve(pipe: Pipe, device: str, threads: int) -> None:
+def serve(pipe: Pipe, device: str, *, threads: int, parity_s: float) -> None:
     """Do jobs from ``pipe`` until the process ends."""
     # Imported here, so that a front that is gone is noticed while torch is still loading.
     from facetscope.engine.inspection import Inspector  # noqa: PLC0415
 
-    inspector = Inspector(device=device, threads=threads)
+    inspector = Inspector(device=device, threads=threads, parity_s=parity_s)
     for task in pipe.tasks():
         job = frames.decode(task.job, cast("type[Job]", Job))
         paths = {digest: Path(path) for digest, path in task.paths.items()}
@@ -90,14 +90,10 @@ def _do(pipe: Pipe, events: Generator[Event]) -> None:
 
 def main() -> None:
     """Serve on the standard streams, which nothing else in this process gets to use."""
-    _, device, threads, memory_bytes = sys.argv
-    outgoing = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
-    incoming = os.fdopen(os.dup(sys.stdin.fileno()), "rb")
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    with Path(os.devnull).open("rb") as nothing:
-        os.dup2(nothing.fileno(), sys.stdin.fileno())
+    _, device, threads, parity_s, memory_bytes = sys.argv
+    pipe = Pipe(*sandbox.private_streams())
     sandbox.confine(int(memory_bytes))
-    serve(Pipe(incoming, outgoing), device, int(threads))
+    serve(pipe, device, threads=int(threads), parity_s=float(parity_s))
 
 
 if __name__ == "__main__":

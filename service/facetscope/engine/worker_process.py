@@ -63,11 +63,14 @@ class WorkerProcess:
         self._crashed = False
 
     @classmethod
-    async def spawn(cls, *, device: str, threads: int, memory_bytes: int) -> WorkerProcess:
+    async def spawn(
+        cls, *, device: str, threads: int, parity_s: float, memory_bytes: int
+    ) -> WorkerProcess:
         """Start a worker in an empty folder, with an environment that holds no secrets."""
         folder = TemporaryDirectory(prefix="facetscope-worker-", ignore_cleanup_errors=True)
+        arguments = (device, str(threads), str(parity_s), str(memory_bytes))
         try:
-            return cls(await _spawned(folder.name, device, threads, memory_bytes), folder)
+            return cls(await _spawned(folder.name, arguments), folder)
         except BaseException:
             folder.cleanup()
             raise
@@ -185,13 +188,11 @@ class WorkerProcess:
             raise WorkerLostError(await self._process.wait()) from None
 
 
-async def _spawned(
-    folder: str, device: str, threads: int, memory_bytes: int
-) -> asyncio.subprocess.Process:
+async def _spawned(folder: str, arguments: tuple[str, ...]) -> asyncio.subprocess.Process:
     kept = {name: value for name, value in os.environ.items() if name in INHERITED}
     process = await asyncio.create_subprocess_exec(
         sys.executable,
-        *("-P", "-m", "facetscope.engine.worker", device, str(threads), str(memory_bytes)),
+        *("-P", "-m", "facetscope.engine.worker", *arguments),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,

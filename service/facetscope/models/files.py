@@ -1,6 +1,6 @@
 """User files by format: what they declare, and how they become a network."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, Protocol, final, runtime_checkable
 from zipfile import ZipFile
@@ -9,11 +9,13 @@ import torch
 from torch import Tensor
 
 from facetscope.domain.errors import NotServedError
-from facetscope.domain.events import InputTensor, Parity
+from facetscope.domain.events import InputTensor
 from facetscope.domain.inputs import Guess, Layout
-from facetscope.models import foreign, guesses, onnx, policy, torchscript
+from facetscope.domain.units import Layer
+from facetscope.models import foreign, guesses, onnx, onnx_runtime, policy, torchscript
 from facetscope.models.graph import Translation
-from facetscope.models.parity import difference
+from facetscope.models.onnx.outlines import Probe
+from facetscope.models.sessions import Session
 
 ZIP_MAGIC: Final = b"PK\x03\x04"
 
@@ -45,12 +47,24 @@ class ModelFile(Protocol):
         """
         ...
 
-    def translate(self, example: Tensor) -> Translation:
-        """The model as one graph, for images of the shape of ``example``."""
+    def translate(self, example: Tensor, probe: Probe | None = None) -> Translation:
+        """The model as one graph, for images of the shape of ``example``.
+
+        Where ``probe`` can tell what comes of a node without a translation, the graph goes on
+        behind it.
+        """
         ...
 
-    def parity(self, images: Tensor, outputs: dict[str, Tensor]) -> Parity | None:
-        """How far ``outputs``, the graph's for ``images``, are from the model's own runtime's."""
+    def declares(self, shape: Sequence[int]) -> bool:
+        """Whether batches of ``shape``, of any size, are such as the file itself asks for."""
+        ...
+
+    def session(self, layers: Sequence[Layer], device: torch.device) -> Session | None:
+        """What gives these layers without the graph; None where nothing does.
+
+        Raises:
+            ModelUnreadableError: The runtime of the format does not run the file.
+        """
         ...
 
 
@@ -96,18 +110,29 @@ class OnnxFile:
         self.metadata: Mapping[str, str] = {each.key: each.value for each in model.metadata_props}
         shape = tuple(-1 if size is None else size for size in self._signature.shape)
         self.input_tensors = (InputTensor(self._signature.name, shape),)
+        self._computed = {name for node in model.graph.node for name in node.output}
+        self._given = {output.name for output in model.graph.output}
 
     def guesses(self, layout: Layout | None) -> tuple[Guess, ...]:
         """See ``ModelFile``."""
         return (*self._signature.guesses(layout), *guesses.from_metadata(self.metadata))
 
-    def translate(self, example: Tensor) -> Translation:
+    def translate(self, example: Tensor, probe: Probe | None = None) -> Translation:
         """See ``ModelFile``."""
-        return onnx.translate(onnx.load(self._path), example)
+        return onnx.translate(onnx.load(self._path), example, probe)
 
-    def parity(self, images: Tensor, outputs: dict[str, Tensor]) -> Parity | None:
+    def declares(self, shape: Sequence[int]) -> bool:
         """See ``ModelFile``."""
-        return difference(self._path.read_bytes(), images, outputs)
+        sizes = zip(self._signature.shape[1:], shape[1:], strict=False)
+        return all(declared in (None, size) for declared, size in sizes)
+
+    def session(self, layers: Sequence[Layer], device: torch.device) -> Session | None:
+        """See ``ModelFile``; tensors within branches and functions are none of the file's own."""
+        names = {layer.name for layer in layers}
+        if not names <= self._computed:
+            return None
+        model = onnx_runtime.with_outputs(self._path.read_bytes(), sorted(names - self._given))
+        return Session(model, layers, device)
 
 
 @final
@@ -128,14 +153,18 @@ class TorchScriptFile:
         said = guesses.from_metadata(self.metadata)
         return (*guesses.from_kernel(kernel, evidence="first kernel"), *said)
 
-    def translate(self, example: Tensor) -> Translation:
-        """See ``ModelFile``."""
+    def translate(self, example: Tensor, _: Probe | None = None) -> Translation:
+        """See ``ModelFile``; its nodes are no other runtime's."""
         return torchscript.translate(self._path, example)
 
-    def parity(self, images: Tensor, outputs: dict[str, Tensor]) -> None:
-        """None: the module itself is never run."""
+    def declares(self, _: Sequence[int]) -> bool:
+        """See ``ModelFile``; these files say nothing."""
+        return True
+
+    def session(self, layers: Sequence[Layer], device: torch.device) -> None:
+        """None: the module itself is never run where gradients are."""
 
 
 def example(shape: tuple[int, ...], *, seed: int = 0, dtype: torch.dtype = torch.float32) -> Tensor:
-    """A batch of standard normal noise: to translate with, and to probe parity with."""
+    """A batch of standard normal noise to translate with."""
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed)).to(dtype)

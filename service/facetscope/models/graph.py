@@ -4,7 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from torch import fx
+from torch import Tensor, fx
+
+from facetscope.domain.errors import OperatorUnsupportedError
+from facetscope.domain.units import Obstacle
 
 BATCHES: Final = (5, 7)
 """The batch sizes that translators look at: not 1, which broadcasts, and primes, so that no size
@@ -44,12 +47,17 @@ class Translation:
             format's: module paths (TorchScript) or output tensor names (ONNX).
         outputs: Names of the model's outputs, in order, each a key of ``values``.
         batch: The only batch size that ``module`` takes, see ``bound``; None if it takes any.
+        places: Where each of them is among all tensors that the model gives out; left out where
+            they are all.
+        obstacle: The first node without a translation, if there is one.
     """
 
     module: fx.GraphModule
     values: Mapping[str, Value]
     outputs: tuple[str, ...]
     batch: int | None = None
+    places: tuple[int, ...] = ()
+    obstacle: Obstacle | None = None
 
 
 def bound(translation: Translation, batch: int) -> Translation:
@@ -67,6 +75,27 @@ def bound(translation: Translation, batch: int) -> Translation:
         if node.op != "get_attr" and shape[:1] == (batch,):
             node.meta["shape"] = (-1, *shape[1:])
     return replace(translation, batch=batch)
+
+
+def untranslated(node: str, operator: str, problem: str, *_inputs: Tensor) -> Tensor:
+    """Stand in a graph for a result that another runtime has to compute: it is known by its shape.
+
+    Raises:
+        OperatorUnsupportedError: Always.
+    """
+    raise OperatorUnsupportedError(node, operator, problem)
+
+
+def missing(graph: fx.Graph) -> Mapping[fx.Node, Obstacle]:
+    """What ``graph`` cannot compute, and the first ``untranslated`` node on the way to it."""
+    found: dict[fx.Node, Obstacle] = {}
+    for node in graph.nodes:
+        behind = [found[source] for source in node.all_input_nodes if source in found]
+        if behind:
+            found[node] = behind[0]
+        elif node.target is untranslated:
+            found[node] = Obstacle(*map(str, node.args[:3]))
+    return found
 
 
 def shape_of(node: fx.Node) -> tuple[int, ...]:

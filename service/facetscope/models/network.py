@@ -1,6 +1,6 @@
 """A model's graph on a device: its layers, and the activations of those that are asked for."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
 from typing import Final, cast, final
@@ -9,10 +9,15 @@ import torch
 from torch import Tensor, fx, nn
 from typing_extensions import override
 
-from facetscope.domain.errors import LayerNotFoundError, ModelUnreadableError
-from facetscope.domain.units import Layer
+from facetscope.domain.errors import (
+    LayerNotFoundError,
+    ModelUnreadableError,
+    OperatorUnsupportedError,
+)
+from facetscope.domain.units import Layer, Obstacle
 from facetscope.models.channels import channel_axes
-from facetscope.models.graph import Translation
+from facetscope.models.gradients import obstacles
+from facetscope.models.graph import BATCHES, Translation, missing
 from facetscope.models.groups import Groups
 from facetscope.models.receptive_fields import field_along, receptive_fields
 
@@ -27,6 +32,8 @@ class Network:
     Attributes:
         layers: Every tensor whose channels are units, in the order of execution.
         outputs: Names of those that the model gives out.
+        places: Where these are among all tensors that the model gives out.
+        obstacle: The first node without a translation, if there is one.
         device: Where it computes.
     """
 
@@ -64,6 +71,9 @@ class Network:
         if not self.layers:
             raise ModelUnreadableError("none of its tensors has channels, which are the units here")
         self.outputs = translation.outputs
+        self.places = translation.places or tuple(range(len(translation.outputs)))
+        self.obstacle = translation.obstacle
+        self._missing = missing(self._module.graph)
         self.device = device
 
     def layer(self, name: str) -> Layer:
@@ -93,6 +103,9 @@ class Network:
             made for.
             It shares its weights with every other reading, and is made once: torch keeps the
             source of every graph for ever.
+
+        Raises:
+            OperatorUnsupportedError: A node on the way to them has no translation.
         """
         key = tuple(names)
         if key not in self._readings:
@@ -101,7 +114,24 @@ class Network:
             self._readings[key] = Reading(whole, self.device.type if self._autocast else None)
         return self._readings[key]
 
+    def obstructed(self, name: str) -> Obstacle | None:
+        """The first node without a translation on the way to ``name``, if there is one."""
+        return self._missing.get(self._node(name))
+
+    def obstacles(self, shape: tuple[int, ...]) -> Mapping[str, Obstacle]:
+        """What stands in the way of the gradient, by name, for layers that have none.
+
+        Args:
+            shape: Of a batch of network inputs, of any size.
+        """
+        batch = self._translation.batch or BATCHES[0]
+        found = obstacles(self._module, self._translation.values, (batch, *shape[1:]))
+        nodes = {layer.name: self._node(layer.name) for layer in self.layers}
+        return {name: found[node] for name, node in nodes.items() if node in found}
+
     def _cut(self, names: Sequence[str]) -> fx.GraphModule:
+        for obstacle in filter(None, map(self.obstructed, names)):
+            raise OperatorUnsupportedError(obstacle.node, obstacle.operator, obstacle.problem)
         graph = fx.Graph()
         copies: dict[fx.Node, fx.Node] = {}
         graph.graph_copy(self._module.graph, copies)
@@ -140,9 +170,10 @@ class Network:
 
     def code_layer(self) -> Layer:
         """The last layer before the classifier: what the last weighted operator reads."""
-        for node in _upstream(self._node(self.outputs[0])):
-            if self._is_weighted(node):
-                return next(self._sources(node), self.layers[-1])
+        if self.outputs:
+            for node in _upstream(self._node(self.outputs[0])):
+                if self._is_weighted(node):
+                    return next(self._sources(node), self.layers[-1])
         return self.layers[-1]
 
     def _sources(self, node: fx.Node) -> Iterator[Layer]:

@@ -9,17 +9,19 @@ from facetscope.domain.events import (
     Description,
     Event,
     Facet,
+    Forward,
     Manifest,
     Member,
     NaturalComparison,
     Parity,
+    ParityAbsence,
     Picture,
     Preview,
     Progress,
     SynthesizedImage,
 )
 from facetscope.domain.inputs import Input, Origin
-from facetscope.domain.units import ReceptiveField, Unit
+from facetscope.domain.units import Obstacle, ReceptiveField, Unit
 from facetscope.gen.facetscope.v1 import facet_pb2, inspection_pb2, model_pb2, synthesis_pb2
 
 
@@ -59,6 +61,8 @@ def description_message(description: Description) -> inspection_pb2.DescribeMode
                 aliases=described.aliases,
                 output=described.output,
                 receptive_field=_receptive_field(described.layer.receptive_field),
+                differentiable=described.obstacle is None,
+                obstacle=_obstacle(described.obstacle),
             )
             for described in description.layers
         ],
@@ -68,6 +72,9 @@ def description_message(description: Description) -> inspection_pb2.DescribeMode
         probabilities=description.probabilities,
         class_names=description.class_names,
         parity=_parity(description.parity),
+        parity_absence=_parity_absence(description.parity),
+        differentiable=description.obstacle is None,
+        obstacle=_obstacle(description.obstacle),
     )
 
 
@@ -139,7 +146,16 @@ def _manifest(manifest: Manifest) -> inspection_pb2.Manifest:
         undecodable_images=manifest.undecodable_images,
         undecodable_count=manifest.undecodable_count,
         job_digest=manifest.job_digest,
+        forward_runtime=_runtime(manifest.forward),
+        forward_provider=manifest.forward.provider if manifest.forward else "",
+        warnings=manifest.warnings,
     )
+
+
+def _runtime(forward: Forward | None) -> Any:
+    if forward is None:
+        return model_pb2.RUNTIME_UNSPECIFIED
+    return _number(model_pb2.Runtime, "RUNTIME", forward.runtime)
 
 
 def _input(value: Input) -> model_pb2.Input:
@@ -206,14 +222,30 @@ def _natural(natural: NaturalComparison | None) -> synthesis_pb2.NaturalComparis
     )
 
 
-def _parity(parity: Parity | None) -> model_pb2.Parity | None:
-    if parity is None:
+def _obstacle(obstacle: Obstacle | None) -> model_pb2.Obstacle | None:
+    if obstacle is None:
+        return None
+    return model_pb2.Obstacle(
+        node=obstacle.node, operator=obstacle.operator, problem=obstacle.problem
+    )
+
+
+def _parity_absence(parity: Parity | ParityAbsence) -> model_pb2.ParityAbsence | None:
+    if isinstance(parity, Parity):
+        return None
+    reason = _number(model_pb2.ParityAbsenceReason, "PARITY_ABSENCE_REASON", parity.reason)
+    return model_pb2.ParityAbsence(reason=reason, problem=parity.problem)
+
+
+def _parity(parity: Parity | ParityAbsence) -> model_pb2.Parity | None:
+    if isinstance(parity, ParityAbsence):
         return None
     return model_pb2.Parity(
         output=parity.output,
         largest_absolute=parity.largest_absolute,
         largest_relative=parity.largest_relative,
         provider=parity.provider,
+        runtime=parity.runtime,
     )
 
 

@@ -21,6 +21,7 @@ from facetscope.domain.jobs import (
     MaximizeActivation,
     Precision,
     PredictedImages,
+    Runtime,
     Selection,
     Start,
     Synthesis,
@@ -171,6 +172,8 @@ def _discovery(message: facet_pb2.Discovery) -> Discovery:
         averaged=message.averaged or default.averaged,
         thumbnails=message.thumbnails if message.HasField("thumbnails") else default.thumbnails,
         seed=message.seed,
+        runtime=_member("discovery.runtime", Runtime, model_pb2.Runtime, message.runtime)
+        or default.runtime,
     )
 
 

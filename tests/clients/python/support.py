@@ -182,8 +182,10 @@ def preview(index=0, unit=UNIT):
     )
 
 
-def manifest():
-    return inspection_pb2.Event(manifest=inspection_pb2.Manifest(device="cpu", images_read=6))
+def manifest(*warnings):
+    return inspection_pb2.Event(
+        manifest=inspection_pb2.Manifest(device="cpu", images_read=6, warnings=warnings)
+    )
 
 
 INSPECTION = [progress(), facet(0), facet(1), preview(0), image(0), image(1), manifest()]

@@ -7,7 +7,7 @@ import sys
 
 import grpc
 import pytest
-from tests.clients.python.support import INSPECTION, Failure, facet, preview, progress
+from tests.clients.python.support import INSPECTION, Failure, facet, manifest, preview, progress
 from typer.testing import CliRunner
 
 from facetscope_client.cli.app import app
@@ -24,10 +24,13 @@ from facetscope_client.gen.facetscope.v1.model_pb2 import (
     LAYOUT_NCHW,
     LAYOUT_NHWC,
     PRECISION_BFLOAT16,
+    RUNTIME_ONNX_RUNTIME,
     Input,
     InputOrigin,
     InputTensor,
     Layer,
+    Obstacle,
+    ParityAbsence,
     ReceptiveField,
 )
 from facetscope_client.gen.facetscope.v1.synthesis_pb2 import SCHEDULE_PRESET_CENTER_BIASED
@@ -185,6 +188,27 @@ def test_a_model_is_described_as_a_table(run, scripted, model):
         text in table for text in ("of 5 channels", "stretched to 256", "class 7 and 2 more")
     )
     assert json.loads(run("describe", model, "--json").stdout)["layers"][0]["channels"] == 10
+
+
+def test_a_description_tells_what_stands_in_the_way(run, scripted, model):
+    """A missing comparison and a missing gradient are told in the words of the server."""
+    obstacle = Obstacle(node="rnn", operator="LSTM", problem="no translation")
+    layer = Layer(name="fc", kind="Gemm", shape=[-1, 10], channels=10, obstacle=obstacle)
+    absence = ParityAbsence(problem="nothing to compare")
+    described = DescribeModelResponse(layers=[layer], obstacle=obstacle, parity_absence=absence)
+    scripted.scripts = [[described]]
+    table = run("describe", model).stdout
+    assert "not measured: nothing to compare" in table
+    assert "LSTM at rnn: no translation" in table
+    assert "no gradient" in table
+
+
+def test_the_runtime_is_asked_for_and_warnings_are_shown(inspect, scripted):
+    """A GPU that was not used is no secret."""
+    scripted.scripts = [[manifest("it rains")]]
+    result = inspect("--runtime", "onnx-runtime")
+    assert "warning: it rains" in result.stderr
+    assert scripted.requests[-1].discovery.runtime == RUNTIME_ONNX_RUNTIME
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,14 @@
 
 import operator
 from collections.abc import Sequence
+from typing import Any
 
 from torch import Tensor, fx, nn
 
+from facetscope.domain.errors import OperatorUnsupportedError
+from facetscope.models.graph import untranslated
 from facetscope.models.onnx.folding import in_terms_of, sole
-from facetscope.models.onnx.operands import Call, Operand
+from facetscope.models.onnx.operands import Call, Operand, Outlines
 from facetscope.models.onnx.registry import UnsupportedValueError
 
 
@@ -34,6 +37,23 @@ class Emitter:
             operand.node = self._computed(operand) if varies else self._buffer(operand.at[0])
             operand.node.meta["shape"] = operand.shape
         return operand.node
+
+    def untranslated(
+        self, name: str, why: OperatorUnsupportedError, inputs: Sequence[Operand], at: Outlines
+    ) -> Operand:
+        """A tensor that only another runtime can compute.
+
+        Args:
+            name: Its name.
+            why: What is in the way.
+            inputs: What it is computed from, as far as that depends on the image.
+            at: What it is at both batch sizes, without memory.
+        """
+        args: tuple[Any, ...] = (why.node, why.operator, why.problem, *map(self.node, inputs))
+        node = self._graph.create_node("call_function", untranslated, args, name=name)
+        operand = Operand(at, node=node)
+        node.meta.update(shape=operand.shape, dtype=at[0].dtype)
+        return operand
 
     def module(self, outputs: Sequence[fx.Node]) -> fx.GraphModule:
         """The finished graph, which returns a tuple of ``outputs``."""

@@ -18,6 +18,10 @@ from facetscope.models.onnx.operands import Call, Operand, each
 from facetscope.models.onnx.registry import Operator, UnsupportedValueError
 
 
+class TooLargeError(UnsupportedValueError):
+    """A folded tensor would take more memory than any honest file asks for."""
+
+
 def outlines_of(example: Tensor, batches: tuple[int, int]) -> tuple[Tensor, Tensor]:
     """Batches of two sizes of images like those of ``example``, without memory.
 
@@ -109,7 +113,7 @@ def _results(call: Call, which: int) -> tuple[Tensor, ...]:
         return outlines
     largest = max(outline.numel() for outline in outlines)
     if largest > MOST_ELEMENTS:
-        raise UnsupportedValueError(f"a constant has {largest} elements, more than {MOST_ELEMENTS}")
+        raise TooLargeError(f"a constant has {largest} elements, more than {MOST_ELEMENTS}")
     return _run(call.operator, args)
 
 

@@ -12,6 +12,9 @@ from torch.fx.node import map_aggregate
 from facetscope.models.graph import common_shape
 from facetscope.models.onnx.registry import Operator, UnsupportedValueError
 
+Outlines = tuple[Tensor, Tensor]
+"""A tensor at each of ``graph.BATCHES``, without memory."""
+
 
 @dataclass(eq=False, slots=True)
 class Operand:

@@ -21,6 +21,7 @@ from facetscope.domain.errors import (
     ModelUnreadableError,
     OperatorUnsupportedError,
 )
+from facetscope.domain.units import Obstacle
 from facetscope.models.graph import BATCHES, Translation, Value, bound
 from facetscope.models.memory import Memory, is_shortage
 from facetscope.models.onnx import files, folding, functions, registry
@@ -28,6 +29,7 @@ from facetscope.models.onnx.batching import REWRITES, Inputs
 from facetscope.models.onnx.emission import Emitter
 from facetscope.models.onnx.names import aliases
 from facetscope.models.onnx.operands import Call, Operand, constant
+from facetscope.models.onnx.outlines import Probe, Prober
 from facetscope.models.onnx.registry import Operator, UnsupportedValueError
 from facetscope.models.onnx.tensors import (
     attribute_from,
@@ -49,17 +51,21 @@ CONSTANT: Final = "Constant"
 """The kind of an output that no pixel changes."""
 
 
-def translate(model: ModelProto, example: Tensor) -> Translation:
+def translate(model: ModelProto, example: Tensor, probe: Probe | None = None) -> Translation:
     """Turn ``model`` into a graph that computes, and differentiates, in the type of ``example``.
 
     Args:
         model: A parsed file.
         example: A batch of network inputs, float32 or float64. Its height, width and channels are
             fixed by the translation, its batch size and its values are not.
+        probe: Finds out what the results of a node without a translation look like. Without it,
+            or where it cannot, such a node is an error.
 
     Returns:
         The graph, on the device of ``example``: for any batch size if it has one meaning at all of
-        them, and otherwise bound to the one that the file declares, or to one image.
+        them, and otherwise bound to the one that the file declares, or to one image. Nodes without
+        a translation are in it, and cannot be computed; outputs whose shape depends on the pixels
+        are not.
 
     Raises:
         ModelUnreadableError: The graph contradicts itself, or does not take one image.
@@ -68,6 +74,19 @@ def translate(model: ModelProto, example: Tensor) -> Translation:
         InputMismatchError: The model does not take images of the example's shape.
     """
     model = _inlined(model)
+    try:
+        return _whole(model, example)
+    except OperatorUnsupportedError as error:
+        if probe is None or isinstance(error.__cause__, folding.TooLargeError):
+            raise
+    size = next(iter(files.input_shape(model)), None)
+    batches = BATCHES if size is None else (size, size)
+    translation = _Walk(model, example, batches, probe).translation()
+    return translation if size is None else bound(translation, size)
+
+
+def _whole(model: ModelProto, example: Tensor) -> Translation:
+    """The graph of a model each of whose nodes has a translation."""
     declared = next(iter(files.input_shape(model)), None)
     with suppress(OperatorUnsupportedError, InputMismatchError):
         free = _Walk(model, example, BATCHES).translation()
@@ -106,17 +125,21 @@ class _Scope:
         operands: The tensors computed so far, by name; None for inputs of a function left out.
         absent: Why a tensor that a node announces was not computed, by name.
         addressable: Whether the file runs the nodes once, so that users know the tensors by name.
+        untranslated: Which node is in the way to a tensor of which nothing is known, by name.
     """
 
     opset: int
     operands: ChainMap[str, Operand | None] = field(default_factory=ChainMap)
     absent: ChainMap[str, str] = field(default_factory=ChainMap)
     addressable: bool = False
+    untranslated: dict[str, OperatorUnsupportedError] = field(default_factory=dict)
 
     def inside(self, *, addressable: bool) -> "_Scope":
         """The scope of a graph inside a node of this one: its names are its own."""
         operands, absent = self.operands.new_child(), self.absent.new_child()
-        return _Scope(self.opset, operands, absent, self.addressable and addressable)
+        return _Scope(
+            self.opset, operands, absent, self.addressable and addressable, self.untranslated
+        )
 
     def operand(self, name: str) -> Operand | None:
         """The tensor of that name; None where the name is empty.
@@ -124,9 +147,12 @@ class _Scope:
         Raises:
             ModelUnreadableError: No node before computes such a tensor.
             UnsupportedValueError: It is a result that is not supported.
+            OperatorUnsupportedError: It is a result of a node without a translation.
         """
         if not name:
             return None
+        if name in self.untranslated:
+            raise self.untranslated[name]
         if name in self.absent:
             raise UnsupportedValueError(self.absent[name])
         if name not in self.operands:
@@ -147,7 +173,13 @@ class _Scope:
 class _Walk:
     """One pass over the nodes of a file, in their order, at two batch sizes or one."""
 
-    def __init__(self, model: ModelProto, example: Tensor, batches: tuple[int, int]) -> None:
+    def __init__(
+        self,
+        model: ModelProto,
+        example: Tensor,
+        batches: tuple[int, int],
+        probe: Probe | None = None,
+    ) -> None:
         self.model = model
         self.scope = _Scope(files.opset_of(model), addressable=True)
         self._steps = 0
@@ -158,6 +190,8 @@ class _Walk:
         self._memory = Memory()
         self._values: dict[str, Value] = {}
         self._producers: list[tuple[str, NodeProto]] = []
+        self._obstacle: Obstacle | None = None
+        self._prober = probe and Prober(probe, batches, model.graph.node, self.scope.opset)
         name = files.image_input(model).name
         self._emitter = Emitter(name)
         image = Operand(folding.outlines_of(example, batches), node=self._emitter.image)
@@ -167,14 +201,17 @@ class _Walk:
     def translation(self) -> Translation:
         """What the nodes come to."""
         self.follow(self.model.graph, self.scope)
-        outputs = tuple(output.name for output in self.model.graph.output)
+        given = [output.name for output in self.model.graph.output]
+        places = tuple(at for at, name in enumerate(given) if name not in self.scope.untranslated)
+        outputs = tuple(given[at] for at in places)
         module = self._emitter.module([self._output(name) for name in outputs])
         known_as = aliases(self._producers)
         values = {
             name: Value(value.node, value.kind, known_as.get(name, ()))
             for name, value in self._values.items()
         }
-        return Translation(module.to(self._example.device), values, outputs)
+        module = module.to(self._example.device)
+        return Translation(module, values, outputs, places=places, obstacle=self._obstacle)
 
     def _output(self, name: str) -> torch.fx.Node:
         """The node of an output, which is addressable even where no pixel changes it."""
@@ -190,11 +227,40 @@ class _Walk:
             with self._blaming(stored.name, "initializer", ()):
                 scope.add(stored.name, constant(tensor_from(stored, self._dtype)))
         for node in graph.node:
-            label = node.name or next(filter(None, node.output), "")
-            with self._blaming(label, _title(node, scope.opset), node.input):
-                results = self._visit(node, scope)
-                if scope.addressable:
-                    self._announce(node, results)
+            try:
+                self._follow(node, scope)
+            except OperatorUnsupportedError as error:
+                if graph is not self.model.graph or not self._go_around(node, error):
+                    raise
+
+    def _follow(self, node: NodeProto, scope: _Scope) -> None:
+        label = node.name or next(filter(None, node.output), "")
+        with self._blaming(label, _title(node, scope.opset), node.input):
+            results = self._visit(node, scope)
+            if scope.addressable:
+                self._announce(node, results)
+
+    def _go_around(self, node: NodeProto, error: OperatorUnsupportedError) -> bool:
+        """Let what ``node`` computes be known by its shape alone; whether that is possible."""
+        if self._prober is None or isinstance(error.__cause__, folding.TooLargeError):
+            return False
+        named = [name for name in node.output if name]
+        outlines = self._prober.outlines(named, self._dtype)
+        if len(outlines) < len(named):
+            return False
+        if self._obstacle is None:
+            self._obstacle = Obstacle(error.node, error.operator, error.problem)
+        known = [self.scope.operands.get(name) for name in node.input]
+        inputs = [each for each in known if each is not None and each.depends_on_image]
+        results = {}
+        for name, at in outlines.items():
+            if at is None:
+                self.scope.untranslated[name] = error
+            else:
+                results[name] = self._emitter.untranslated(name, error, inputs, at)
+        self.scope.operands.update(results)
+        self._announce(node, results)
+        return True
 
     def _announce(self, node: NodeProto, results: Mapping[str, Operand]) -> None:
         changing = {name: known for name, known in results.items() if known.depends_on_image}
@@ -231,7 +297,7 @@ class _Walk:
         call = self._call(node, operator, inputs)
         results = folding.evaluate(call)
         if excess := self._memory.excess(_constants(results), _constants(call.operands)):
-            raise UnsupportedValueError(excess)
+            raise folding.TooLargeError(excess)
         for result in results:
             if result.depends_on_image:
                 self._emitter.node(result)

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -39,7 +38,9 @@ def translate(path: Path, example: Tensor) -> Translation:
     evaluator = Evaluator(functions, tape, tuple(example.shape))
     defaults = [other.default_value for other in others]
     results = evaluator.call(root, "forward", [tape.image, *defaults])
-    outputs = _outputs(results)
+    given = [leaf for leaf in tree_leaves(results) if isinstance(leaf, Tensor | TracedTensor)]
+    outputs = _outputs(given)
+    places = tuple(at for at, leaf in enumerate(given) if isinstance(leaf, TracedTensor))
     names = tuple(_name(tape.names, output) for output in outputs)
     try:
         module = tape.finish(outputs)
@@ -47,7 +48,7 @@ def translate(path: Path, example: Tensor) -> Translation:
         raise OperatorUnsupportedError("forward", "prim::Return", str(error)) from error
     alive = set(module.graph.nodes)
     values = {name: value for name, value in tape.names.values.items() if value.node in alive}
-    return Translation(module, values, names)
+    return Translation(module, values, names, places=places)
 
 
 def _loaded(path: Path, functions: CompilationUnit) -> ScriptModule:
@@ -77,9 +78,9 @@ def _optional_parameters(root: Submodule) -> list[Argument]:
     return others
 
 
-def _outputs(results: Sequence[Any]) -> list[TracedTensor]:
+def _outputs(given: Sequence[Tensor | TracedTensor]) -> list[TracedTensor]:
     """The tensors among the results that depend on the image; others say nothing of it."""
-    outputs = [leaf for leaf in tree_leaves(results) if isinstance(leaf, TracedTensor)]
+    outputs = [leaf for leaf in given if isinstance(leaf, TracedTensor)]
     if not outputs:
         raise OperatorUnsupportedError("forward", "prim::Return", "no output depends on the image")
     return outputs

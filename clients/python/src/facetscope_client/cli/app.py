@@ -35,7 +35,7 @@ from facetscope_client.connection import Connection, Tls
 from facetscope_client.errors import error_from
 from facetscope_client.events import KINDS
 from facetscope_client.folder import ReportFolder
-from facetscope_client.gen.facetscope.v1.inspection_pb2 import Progress
+from facetscope_client.gen.facetscope.v1.inspection_pb2 import Manifest, Progress
 from facetscope_client.gen.facetscope.v1.model_pb2 import Unit
 from facetscope_client.report import plain_json
 from facetscope_client.units import parse_unit
@@ -258,6 +258,9 @@ def inspect(
             record = folder.add(event)
             if isinstance(event, Progress):
                 display.show(event)
+            if isinstance(event, Manifest):
+                for warning in event.warnings:
+                    setting.messages.print(f"warning: {warning}", soft_wrap=True)
             if as_json:
                 print_json({KINDS[type(event)]: record})
     if not as_json:

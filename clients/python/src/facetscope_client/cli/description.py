@@ -21,6 +21,7 @@ from facetscope_client.gen.facetscope.v1.model_pb2 import (
     Input,
     InputSource,
     Layer,
+    Obstacle,
     ReceptiveField,
 )
 
@@ -50,6 +51,8 @@ def _facts(model: DescribeModelResponse) -> Table:
     if model.class_names:
         table.add_row("class names", _names(model.class_names))
     table.add_row("parity", _parity(model))
+    if model.HasField("obstacle"):
+        table.add_row("obstacle", _obstacle(model.obstacle))
     return table
 
 
@@ -125,12 +128,16 @@ def _numbers(values: Iterable[float]) -> str:
 
 def _parity(model: DescribeModelResponse) -> str:
     if not model.HasField("parity"):
-        return "not measured: no other runtime takes this file"
+        return f"not measured: {model.parity_absence.problem or 'the server does not say why'}"
     parity = model.parity
     return (
         f"differs by {parity.largest_relative:.1e} of the largest value of {parity.output} "
-        f"({parity.largest_absolute:.1e}) from {parity.provider}"
+        f"({parity.largest_absolute:.1e}) from {parity.runtime} ({parity.provider})"
     )
+
+
+def _obstacle(obstacle: Obstacle) -> str:
+    return f"{obstacle.operator} at {obstacle.node}: {obstacle.problem}"
 
 
 def _remark(layer: Layer, code_layer: str) -> str:
@@ -138,5 +145,6 @@ def _remark(layer: Layer, code_layer: str) -> str:
         "output" if layer.output else "",
         "code layer" if code_layer in (layer.name, *layer.aliases) else "",
         f"also {', '.join(layer.aliases)}" if layer.aliases else "",
+        f"no gradient: {_obstacle(layer.obstacle)}" if layer.HasField("obstacle") else "",
     ]
     return "; ".join(filter(None, remarks))

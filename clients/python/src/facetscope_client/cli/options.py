@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Final
 
 import typer
@@ -36,8 +38,13 @@ from facetscope_client.gen.facetscope.v1.model_pb2 import (
     LAYOUT_NCHW,
     LAYOUT_NHWC,
     LAYOUT_UNSPECIFIED,
+    RUNTIME_AUTO,
+    RUNTIME_ONNX_RUNTIME,
+    RUNTIME_TORCH,
+    RUNTIME_UNSPECIFIED,
     Input,
     Precision,
+    Runtime,
 )
 from facetscope_client.gen.facetscope.v1.synthesis_pb2 import (
     START_FACET_MEAN,
@@ -102,6 +109,25 @@ FITS: Final = {
     FitName.LETTERBOX: FIT_LETTERBOX,
 }
 """What options that are not given, given or denied stand for."""
+
+
+class RuntimeName(StrEnum):
+    """What can pass pictures through a model."""
+
+    AUTO = "auto"
+    TORCH = "torch"
+    ONNX_RUNTIME = "onnx-runtime"
+
+
+RUNTIMES: Final[Mapping[RuntimeName | None, Runtime.ValueType]] = MappingProxyType(
+    {
+        None: RUNTIME_UNSPECIFIED,
+        RuntimeName.AUTO: RUNTIME_AUTO,
+        RuntimeName.TORCH: RUNTIME_TORCH,
+        RuntimeName.ONNX_RUNTIME: RUNTIME_ONNX_RUNTIME,
+    }
+)
+"""The runtimes of the contract by their names."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -310,6 +336,13 @@ class DiscoveryOptions:
         int | None,
         _discovery(min=0, metavar="N", help="Pictures of real images per facet. Default: 8."),
     ] = None
+    runtime: Annotated[
+        RuntimeName | None,
+        _discovery(
+            help="What passes the pictures through the model. Default: auto, which is ONNX Runtime "
+            "for ONNX files on a CPU, else PyTorch.",
+        ),
+    ] = None
     seed: Annotated[
         int,
         _discovery(min=0, metavar="SEED", help="Of every random choice, synthesis included."),
@@ -326,6 +359,7 @@ class DiscoveryOptions:
             averaged=self.averaged or 0,
             thumbnails=self.thumbnails,
             seed=self.seed,
+            runtime=RUNTIMES[self.runtime],
         )
 
 

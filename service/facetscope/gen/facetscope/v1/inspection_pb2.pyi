@@ -102,6 +102,9 @@ class DescribeModelResponse(google.protobuf.message.Message):
     LOGITS_FIELD_NUMBER: builtins.int
     PROBABILITIES_FIELD_NUMBER: builtins.int
     CLASS_NAMES_FIELD_NUMBER: builtins.int
+    PARITY_ABSENCE_FIELD_NUMBER: builtins.int
+    DIFFERENTIABLE_FIELD_NUMBER: builtins.int
+    OBSTACLE_FIELD_NUMBER: builtins.int
     digest: builtins.str
     """SHA-256 of the file."""
     format: builtins.str
@@ -114,6 +117,10 @@ class DescribeModelResponse(google.protobuf.message.Message):
     """
     probabilities: builtins.str
     """Layer that is the softmax of these scores. Empty where the model gives out the scores themselves."""
+    differentiable: builtins.bool
+    """Whether every node has a translation. If false, units of layers behind the obstacle cannot be
+    maximized; facets can be discovered for all layers.
+    """
     @property
     def input_tensors(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[model_pb2.InputTensor]:
         """What the model takes, as the file declares it."""
@@ -128,8 +135,8 @@ class DescribeModelResponse(google.protobuf.message.Message):
 
     @property
     def parity(self) -> model_pb2.Parity:
-        """How far the differentiable graph is from the model's own runtime. Unset where no runtime other
-        than PyTorch can run the file.
+        """How far the differentiable graph is from the model's own runtime: ONNX Runtime for ONNX files, the
+        module itself for TorchScript. Unset where they were not compared; parity_absence tells why.
         """
 
     @property
@@ -141,6 +148,14 @@ class DescribeModelResponse(google.protobuf.message.Message):
         """Names of the classes in the order of their channels, where the file has them in its metadata. A
         detector's may be those of other channels than of `logits`.
         """
+
+    @property
+    def parity_absence(self) -> model_pb2.ParityAbsence:
+        """Why there is no parity. Unset where there is."""
+
+    @property
+    def obstacle(self) -> model_pb2.Obstacle:
+        """The first node without a translation. Unset where every one has."""
 
     def __init__(
         self,
@@ -156,9 +171,12 @@ class DescribeModelResponse(google.protobuf.message.Message):
         logits: builtins.str = ...,
         probabilities: builtins.str = ...,
         class_names: collections.abc.Iterable[builtins.str] | None = ...,
+        parity_absence: model_pb2.ParityAbsence | None = ...,
+        differentiable: builtins.bool = ...,
+        obstacle: model_pb2.Obstacle | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["input", b"input", "parity", b"parity"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["class_names", b"class_names", "code_layer", b"code_layer", "digest", b"digest", "format", b"format", "input", b"input", "input_origins", b"input_origins", "input_tensors", b"input_tensors", "layers", b"layers", "logits", b"logits", "parity", b"parity", "probabilities", b"probabilities"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["input", b"input", "obstacle", b"obstacle", "parity", b"parity", "parity_absence", b"parity_absence"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["class_names", b"class_names", "code_layer", b"code_layer", "differentiable", b"differentiable", "digest", b"digest", "format", b"format", "input", b"input", "input_origins", b"input_origins", "input_tensors", b"input_tensors", "layers", b"layers", "logits", b"logits", "obstacle", b"obstacle", "parity", b"parity", "parity_absence", b"parity_absence", "probabilities", b"probabilities"]) -> None: ...
 
 Global___DescribeModelResponse: typing_extensions.TypeAlias = DescribeModelResponse
 
@@ -496,6 +514,9 @@ class Manifest(google.protobuf.message.Message):
     UNDECODABLE_IMAGES_FIELD_NUMBER: builtins.int
     UNDECODABLE_COUNT_FIELD_NUMBER: builtins.int
     JOB_DIGEST_FIELD_NUMBER: builtins.int
+    FORWARD_RUNTIME_FIELD_NUMBER: builtins.int
+    FORWARD_PROVIDER_FIELD_NUMBER: builtins.int
+    WARNINGS_FIELD_NUMBER: builtins.int
     model_digest: builtins.str
     """SHA-256 of the model."""
     code_layer: builtins.str
@@ -508,6 +529,12 @@ class Manifest(google.protobuf.message.Message):
     """Number of pictures that could not be decoded."""
     job_digest: builtins.str
     """SHA-256 over the job in its canonical form, seeds included: equal jobs have equal digests."""
+    forward_runtime: model_pb2.Runtime.ValueType
+    """What computed codes and activations of the image set. Unspecified where there was none."""
+    forward_provider: builtins.str
+    """What it computed with: `CPUExecutionProvider` or `CUDAExecutionProvider` of ONNX Runtime, the
+    device of PyTorch. Empty where there was no image set.
+    """
     @property
     def image_set_digests(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """SHA-256 digests of the archives of images, in the order of the request."""
@@ -524,6 +551,12 @@ class Manifest(google.protobuf.message.Message):
     def undecodable_images(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """Names of pictures that could not be decoded and were left out, at most 100."""
 
+    @property
+    def warnings(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """What an operator should know although the job went well, each a sentence: for example that ONNX
+        Runtime computed on the CPU although there is a GPU.
+        """
+
     def __init__(
         self,
         *,
@@ -537,8 +570,11 @@ class Manifest(google.protobuf.message.Message):
         undecodable_images: collections.abc.Iterable[builtins.str] | None = ...,
         undecodable_count: builtins.int = ...,
         job_digest: builtins.str = ...,
+        forward_runtime: model_pb2.Runtime.ValueType = ...,
+        forward_provider: builtins.str = ...,
+        warnings: collections.abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["input", b"input"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["code_layer", b"code_layer", "device", b"device", "image_set_digests", b"image_set_digests", "images_read", b"images_read", "input", b"input", "job_digest", b"job_digest", "model_digest", b"model_digest", "undecodable_count", b"undecodable_count", "undecodable_images", b"undecodable_images", "versions", b"versions"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["code_layer", b"code_layer", "device", b"device", "forward_provider", b"forward_provider", "forward_runtime", b"forward_runtime", "image_set_digests", b"image_set_digests", "images_read", b"images_read", "input", b"input", "job_digest", b"job_digest", "model_digest", b"model_digest", "undecodable_count", b"undecodable_count", "undecodable_images", b"undecodable_images", "versions", b"versions", "warnings", b"warnings"]) -> None: ...
 
 Global___Manifest: typing_extensions.TypeAlias = Manifest

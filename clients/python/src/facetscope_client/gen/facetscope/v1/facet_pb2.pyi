@@ -126,6 +126,7 @@ class Discovery(google.protobuf.message.Message):
     AVERAGED_FIELD_NUMBER: builtins.int
     THUMBNAILS_FIELD_NUMBER: builtins.int
     SEED_FIELD_NUMBER: builtins.int
+    RUNTIME_FIELD_NUMBER: builtins.int
     facets: builtins.int
     """Number of facets k, in [1, 100] and at most the number of images. If unset, 10."""
     code_layer: builtins.str
@@ -142,6 +143,10 @@ class Discovery(google.protobuf.message.Message):
     """How many thumbnails of nearest members each facet carries, in [0, 64]. If unset, 8."""
     seed: builtins.int
     """Seed of every random choice of the discovery."""
+    runtime: model_pb2.Runtime.ValueType
+    """What computes codes and activations of the images. If unspecified, AUTO. ONNX_RUNTIME is refused
+    for files that are not ONNX.
+    """
     @property
     def selection(self) -> Global___Selection:
         """Which images are the unit's own."""
@@ -157,9 +162,10 @@ class Discovery(google.protobuf.message.Message):
         averaged: builtins.int = ...,
         thumbnails: builtins.int | None = ...,
         seed: builtins.int = ...,
+        runtime: model_pb2.Runtime.ValueType = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_facets", b"_facets", "_thumbnails", b"_thumbnails", "facets", b"facets", "selection", b"selection", "thumbnails", b"thumbnails"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_facets", b"_facets", "_thumbnails", b"_thumbnails", "averaged", b"averaged", "code_layer", b"code_layer", "components", b"components", "facets", b"facets", "perplexity", b"perplexity", "seed", b"seed", "selection", b"selection", "thumbnails", b"thumbnails"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_facets", b"_facets", "_thumbnails", b"_thumbnails", "averaged", b"averaged", "code_layer", b"code_layer", "components", b"components", "facets", b"facets", "perplexity", b"perplexity", "runtime", b"runtime", "seed", b"seed", "selection", b"selection", "thumbnails", b"thumbnails"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_facets", b"_facets"]) -> typing.Literal["facets"] | None: ...
     @typing.overload

@@ -108,8 +108,8 @@ class InspectionServiceStub(typing.Generic[_InspectionServiceDescribeModelType, 
     - `INVALID_ARGUMENT`, reason `MODEL_FORBIDDEN`: the file holds something that models may not hold.
     - `INVALID_ARGUMENT`, reason `INPUT_MISMATCH`: the model does not take images of this shape.
     - `UNIMPLEMENTED`, reason `NOT_SERVED`: the contract has it, and this server does not do it yet.
-    - `UNIMPLEMENTED`, reason `OPERATOR_UNSUPPORTED`: a node of the model has no translation; the
-      metadata names node and operator.
+    - `UNIMPLEMENTED`, reason `OPERATOR_UNSUPPORTED`: a node of the model has no translation, and ONNX
+      Runtime does not run the file either; the metadata names node and operator.
     - `RESOURCE_EXHAUSTED`, reason `OUT_OF_MEMORY`: the job does not fit the device, or what a
       worker may take of the machine.
     - `UNAVAILABLE`, reason `WORKER_LOST`: the process that did the work ended; the client SHOULD retry.
@@ -190,7 +190,10 @@ class InspectionServiceStub(typing.Generic[_InspectionServiceDescribeModelType, 
     - `INVALID_ARGUMENT`, reason `READOUT_UNDEFINED`: a probability of a layer without classes.
     - `INVALID_ARGUMENT`, reason `IMAGES_UNDECODABLE`: a start picture could not be decoded.
     - `FAILED_PRECONDITION`, reason `NON_FINITE_ACTIVATION`: the model gave NaN or infinity.
-    - `UNIMPLEMENTED`, reason `GRADIENT_UNAVAILABLE`: the layer has no gradient.
+    - `UNIMPLEMENTED`, reason `GRADIENT_UNAVAILABLE`: the layer has no gradient; the metadata names
+      node and operator that stand in the way.
+    - `UNIMPLEMENTED`, reason `OPERATOR_UNSUPPORTED`: a node on the way from the image to the layer has
+      no translation; the metadata names node and operator. Facets can be discovered all the same.
     """
 
     InspectUnits: _InspectionServiceInspectUnitsType
@@ -238,8 +241,8 @@ class InspectionServiceServicer(metaclass=abc.ABCMeta):
     - `INVALID_ARGUMENT`, reason `MODEL_FORBIDDEN`: the file holds something that models may not hold.
     - `INVALID_ARGUMENT`, reason `INPUT_MISMATCH`: the model does not take images of this shape.
     - `UNIMPLEMENTED`, reason `NOT_SERVED`: the contract has it, and this server does not do it yet.
-    - `UNIMPLEMENTED`, reason `OPERATOR_UNSUPPORTED`: a node of the model has no translation; the
-      metadata names node and operator.
+    - `UNIMPLEMENTED`, reason `OPERATOR_UNSUPPORTED`: a node of the model has no translation, and ONNX
+      Runtime does not run the file either; the metadata names node and operator.
     - `RESOURCE_EXHAUSTED`, reason `OUT_OF_MEMORY`: the job does not fit the device, or what a
       worker may take of the machine.
     - `UNAVAILABLE`, reason `WORKER_LOST`: the process that did the work ended; the client SHOULD retry.
@@ -295,7 +298,10 @@ class InspectionServiceServicer(metaclass=abc.ABCMeta):
         - `INVALID_ARGUMENT`, reason `READOUT_UNDEFINED`: a probability of a layer without classes.
         - `INVALID_ARGUMENT`, reason `IMAGES_UNDECODABLE`: a start picture could not be decoded.
         - `FAILED_PRECONDITION`, reason `NON_FINITE_ACTIVATION`: the model gave NaN or infinity.
-        - `UNIMPLEMENTED`, reason `GRADIENT_UNAVAILABLE`: the layer has no gradient.
+        - `UNIMPLEMENTED`, reason `GRADIENT_UNAVAILABLE`: the layer has no gradient; the metadata names
+          node and operator that stand in the way.
+        - `UNIMPLEMENTED`, reason `OPERATOR_UNSUPPORTED`: a node on the way from the image to the layer has
+          no translation; the metadata names node and operator. Facets can be discovered all the same.
         """
 
     @abc.abstractmethod

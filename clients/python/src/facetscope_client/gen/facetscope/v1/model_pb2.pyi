@@ -253,6 +253,72 @@ with further axes of length 1.
 """
 Global___Readout: typing_extensions.TypeAlias = Readout
 
+class _Runtime:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _RuntimeEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_Runtime.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    RUNTIME_UNSPECIFIED: _Runtime.ValueType  # 0
+    """The default of the field it stands in."""
+    RUNTIME_AUTO: _Runtime.ValueType  # 1
+    """The one that is the faster for the format and the device, by a rule that no measurement enters:
+    ONNX_RUNTIME for ONNX files where the server computes on the CPU, and for layers behind a node
+    without a translation; else TORCH.
+    """
+    RUNTIME_TORCH: _Runtime.ValueType  # 2
+    """PyTorch, with the differentiable graph that synthesis uses."""
+    RUNTIME_ONNX_RUNTIME: _Runtime.ValueType  # 3
+    """ONNX Runtime, with the file as it is. For ONNX files only."""
+
+class Runtime(_Runtime, metaclass=_RuntimeEnumTypeWrapper):
+    """What computes a model."""
+
+RUNTIME_UNSPECIFIED: Runtime.ValueType  # 0
+"""The default of the field it stands in."""
+RUNTIME_AUTO: Runtime.ValueType  # 1
+"""The one that is the faster for the format and the device, by a rule that no measurement enters:
+ONNX_RUNTIME for ONNX files where the server computes on the CPU, and for layers behind a node
+without a translation; else TORCH.
+"""
+RUNTIME_TORCH: Runtime.ValueType  # 2
+"""PyTorch, with the differentiable graph that synthesis uses."""
+RUNTIME_ONNX_RUNTIME: Runtime.ValueType  # 3
+"""ONNX Runtime, with the file as it is. For ONNX files only."""
+Global___Runtime: typing_extensions.TypeAlias = Runtime
+
+class _ParityAbsenceReason:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _ParityAbsenceReasonEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_ParityAbsenceReason.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    PARITY_ABSENCE_REASON_UNSPECIFIED: _ParityAbsenceReason.ValueType  # 0
+    """Not set."""
+    PARITY_ABSENCE_REASON_REFUSED: _ParityAbsenceReason.ValueType  # 1
+    """The runtime does not run the file, or not for images of this shape."""
+    PARITY_ABSENCE_REASON_TIMED_OUT: _ParityAbsenceReason.ValueType  # 2
+    """The runtime took longer than the server allows."""
+    PARITY_ABSENCE_REASON_CRASHED: _ParityAbsenceReason.ValueType  # 3
+    """The process that ran the file ended without an answer, for want of memory for example."""
+    PARITY_ABSENCE_REASON_UNTRANSLATED: _ParityAbsenceReason.ValueType  # 4
+    """No output of the model has a translation, so that there is nothing to compare."""
+
+class ParityAbsenceReason(_ParityAbsenceReason, metaclass=_ParityAbsenceReasonEnumTypeWrapper):
+    """A kind of reason for which nothing was compared."""
+
+PARITY_ABSENCE_REASON_UNSPECIFIED: ParityAbsenceReason.ValueType  # 0
+"""Not set."""
+PARITY_ABSENCE_REASON_REFUSED: ParityAbsenceReason.ValueType  # 1
+"""The runtime does not run the file, or not for images of this shape."""
+PARITY_ABSENCE_REASON_TIMED_OUT: ParityAbsenceReason.ValueType  # 2
+"""The runtime took longer than the server allows."""
+PARITY_ABSENCE_REASON_CRASHED: ParityAbsenceReason.ValueType  # 3
+"""The process that ran the file ended without an answer, for want of memory for example."""
+PARITY_ABSENCE_REASON_UNTRANSLATED: ParityAbsenceReason.ValueType  # 4
+"""No output of the model has a translation, so that there is nothing to compare."""
+Global___ParityAbsenceReason: typing_extensions.TypeAlias = ParityAbsenceReason
+
 @typing.final
 class Model(google.protobuf.message.Message):
     """A model file: ONNX, or TorchScript as `torch.jit.save` writes it. The format is found from the bytes."""
@@ -445,6 +511,8 @@ class Layer(google.protobuf.message.Message):
     ALIASES_FIELD_NUMBER: builtins.int
     OUTPUT_FIELD_NUMBER: builtins.int
     RECEPTIVE_FIELD_FIELD_NUMBER: builtins.int
+    DIFFERENTIABLE_FIELD_NUMBER: builtins.int
+    OBSTACLE_FIELD_NUMBER: builtins.int
     name: builtins.str
     """Name to ask for it by: a module path (TorchScript) or an output tensor's name (ONNX)."""
     kind: builtins.str
@@ -455,6 +523,10 @@ class Layer(google.protobuf.message.Message):
     """Number of channels, which is the number of units."""
     output: builtins.bool
     """Whether it is an output of the model."""
+    differentiable: builtins.bool
+    """Whether its units can be maximized: whether they have a gradient with respect to the image. Facets
+    can be discovered for the others, too.
+    """
     @property
     def shape(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]:
         """Sizes of its axes, with -1 for the batch."""
@@ -470,6 +542,10 @@ class Layer(google.protobuf.message.Message):
         known for.
         """
 
+    @property
+    def obstacle(self) -> Global___Obstacle:
+        """What stands in the way of the gradient. Unset where there is one."""
+
     def __init__(
         self,
         *,
@@ -481,9 +557,11 @@ class Layer(google.protobuf.message.Message):
         aliases: collections.abc.Iterable[builtins.str] | None = ...,
         output: builtins.bool = ...,
         receptive_field: Global___ReceptiveField | None = ...,
+        differentiable: builtins.bool = ...,
+        obstacle: Global___Obstacle | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["receptive_field", b"receptive_field"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["aliases", b"aliases", "channel_axis", b"channel_axis", "channels", b"channels", "kind", b"kind", "name", b"name", "output", b"output", "receptive_field", b"receptive_field", "shape", b"shape"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["obstacle", b"obstacle", "receptive_field", b"receptive_field"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["aliases", b"aliases", "channel_axis", b"channel_axis", "channels", b"channels", "differentiable", b"differentiable", "kind", b"kind", "name", b"name", "obstacle", b"obstacle", "output", b"output", "receptive_field", b"receptive_field", "shape", b"shape"]) -> None: ...
 
 Global___Layer: typing_extensions.TypeAlias = Layer
 
@@ -521,6 +599,32 @@ class ReceptiveField(google.protobuf.message.Message):
     def ClearField(self, field_name: typing.Literal["offset", b"offset", "size", b"size", "stride", b"stride"]) -> None: ...
 
 Global___ReceptiveField: typing_extensions.TypeAlias = ReceptiveField
+
+@typing.final
+class Obstacle(google.protobuf.message.Message):
+    """A node of a model that no gradient passes."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    NODE_FIELD_NUMBER: builtins.int
+    OPERATOR_FIELD_NUMBER: builtins.int
+    PROBLEM_FIELD_NUMBER: builtins.int
+    node: builtins.str
+    """Name of the node; where it has none, of its output."""
+    operator: builtins.str
+    """Its operator, for example `ai.onnx::LSTM-14` or `ArgMax`."""
+    problem: builtins.str
+    """Why no gradient passes it."""
+    def __init__(
+        self,
+        *,
+        node: builtins.str = ...,
+        operator: builtins.str = ...,
+        problem: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["node", b"node", "operator", b"operator", "problem", b"problem"]) -> None: ...
+
+Global___Obstacle: typing_extensions.TypeAlias = Obstacle
 
 @typing.final
 class Unit(google.protobuf.message.Message):
@@ -562,8 +666,8 @@ Global___Unit: typing_extensions.TypeAlias = Unit
 
 @typing.final
 class Parity(google.protobuf.message.Message):
-    """How far the differentiable graph is from the model's own runtime, on a probe batch of seeded
-    noise.
+    """How far the differentiable graph is from the model's own runtime, on a probe batch: pictures of
+    seeded noise in [0, 255], made the model's input as the request's `Input` says.
     """
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
@@ -572,6 +676,7 @@ class Parity(google.protobuf.message.Message):
     LARGEST_ABSOLUTE_FIELD_NUMBER: builtins.int
     LARGEST_RELATIVE_FIELD_NUMBER: builtins.int
     PROVIDER_FIELD_NUMBER: builtins.int
+    RUNTIME_FIELD_NUMBER: builtins.int
     output: builtins.str
     """Output of the model with the largest difference."""
     largest_absolute: builtins.float
@@ -579,7 +684,9 @@ class Parity(google.protobuf.message.Message):
     largest_relative: builtins.float
     """The same, divided by the output's largest absolute value."""
     provider: builtins.str
-    """What ran the model as it is, for example `CPUExecutionProvider` of ONNX Runtime."""
+    """What the runtime computed with, for example `CPUExecutionProvider` of ONNX Runtime."""
+    runtime: builtins.str
+    """What ran the model as it is: `ONNX Runtime` or `TorchScript`."""
     def __init__(
         self,
         *,
@@ -587,7 +694,30 @@ class Parity(google.protobuf.message.Message):
         largest_absolute: builtins.float = ...,
         largest_relative: builtins.float = ...,
         provider: builtins.str = ...,
+        runtime: builtins.str = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["largest_absolute", b"largest_absolute", "largest_relative", b"largest_relative", "output", b"output", "provider", b"provider"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["largest_absolute", b"largest_absolute", "largest_relative", b"largest_relative", "output", b"output", "provider", b"provider", "runtime", b"runtime"]) -> None: ...
 
 Global___Parity: typing_extensions.TypeAlias = Parity
+
+@typing.final
+class ParityAbsence(google.protobuf.message.Message):
+    """Why a graph was not compared with the model's own runtime."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    REASON_FIELD_NUMBER: builtins.int
+    PROBLEM_FIELD_NUMBER: builtins.int
+    reason: Global___ParityAbsenceReason.ValueType
+    """The kind of reason."""
+    problem: builtins.str
+    """The reason in a sentence."""
+    def __init__(
+        self,
+        *,
+        reason: Global___ParityAbsenceReason.ValueType = ...,
+        problem: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["problem", b"problem", "reason", b"reason"]) -> None: ...
+
+Global___ParityAbsence: typing_extensions.TypeAlias = ParityAbsence
