@@ -11,7 +11,7 @@ FILES = {
     "a JPEG": (hostile_files.jpeg, UNREADABLE, ["JPEG picture", "set of images"]),
     "a text": (lambda: b"All models are wrong.\n", UNREADABLE, ["not ONNX", "torch.jit.save"]),
     "random bytes": (hostile_files.noise, UNREADABLE, ["not ONNX", "torch.jit.save"]),
-    "nothing": (lambda: b"", UNREADABLE, ["empty", "send ONNX or TorchScript"]),
+    "nothing": (lambda: b"", UNREADABLE, ["empty", "send ONNX, TorchScript or .pt2"]),
     "a PDF": (lambda: b"%PDF-1.7\n%\xe2\xe3\n1 0 obj\n", UNREADABLE, ["PDF", "torch.onnx.export"]),
     "half an ONNX": (lambda: networks.tiny_onnx()[:-99], UNREADABLE, ["damaged", "send all"]),
     "half a TorchScript": (
@@ -25,10 +25,16 @@ FILES = {
         UNREADABLE,
         ["checkpoint", "torch.jit.trace"],
     ),
-    "a .pt2": (
-        hostile_files.exported_program,
-        ("UNIMPLEMENTED", "NOT_SERVED"),
-        [".pt2", "export to ONNX"],
+    "an empty .pt2": (hostile_files.exported_program, UNREADABLE, ["0 programs", "save one"]),
+    "a compiled .pt2": (
+        lambda: hostile_files.exported_program(**{"data/aotinductor/model/model.so": b"\x7fELF"}),
+        FORBIDDEN,
+        ["compiled library", "torch.export.save", "model.so"],
+    ),
+    "an old .pt2": (
+        lambda: networks.zipped(**{"serialized_exported_program.json": b"{}"}),
+        FORBIDDEN,
+        ["pickle", "newer torch"],
     ),
     "external data": (hostile_files.external_onnx, FORBIDDEN, ["another file", "'kernel'"]),
     "__setstate__": (

@@ -166,9 +166,10 @@ def lethal():
     return new.getvalue()
 
 
-def exported_program():
-    """The beginnings of a ``.pt2`` file."""
-    return networks.zipped(**{"model/archive_format": b"pt2"})
+def exported_program(**entries):
+    """The beginnings of a ``.pt2`` file, with these entries."""
+    entries = {f"model/{name}": content for name, content in entries.items()}
+    return networks.zipped(**{"model/archive_format": b"pt2"}, **entries)
 
 
 def external_onnx():

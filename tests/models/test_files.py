@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 from onnx import helper
+from tests.models.exported_program.samples import BATCH, exported
 from tests.models.onnx.samples import model
 from tests.networks import zipped
 from torch import nn
@@ -12,7 +13,6 @@ from torch import nn
 from facetscope.domain.errors import (
     ModelForbiddenError,
     ModelUnreadableError,
-    NotServedError,
 )
 from facetscope.domain.events import InputTensor
 from facetscope.domain.inputs import InputSpec
@@ -86,10 +86,19 @@ def test_a_checkpoint_is_told_from_a_model(tmp_path):
             open_model(path)
 
 
-def test_an_exported_program_is_not_served_yet(stored):
-    """Nothing is wrong with the file."""
-    with pytest.raises(NotServedError):
-        open_model(stored(zipped(**{"model/archive_format": b"pt2"})))
+@pytest.mark.parametrize(
+    ("dynamic_shapes", "batch"), [(BATCH, None), (None, 1)], ids=["dynamic", "static"]
+)
+def test_an_exported_program_declares_its_input(stored, dynamic_shapes, batch):
+    """Its sizes are part of it, and its program is never run."""
+    images = IMAGES if dynamic_shapes else IMAGES[:1]
+    data = exported(nn.Conv2d(3, 4, 3), images, dynamic_shapes=dynamic_shapes)
+    file = open_model(stored(data))
+    assert (file.format, file.metadata) == ("torch.export", {})
+    assert InputSpec().resolved(file.guesses(None)).shape(1) == (1, 3, 8, 8)
+    assert file.input_tensors == (InputTensor("input", (batch or -1, 3, 8, 8)),)
+    assert file.translate(IMAGES).module(IMAGES)[0].shape == (2, 4, 6, 6)
+    assert file.parity(IMAGES, {}) is None
 
 
 def test_weights_in_other_files_are_forbidden(stored):

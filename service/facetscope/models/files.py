@@ -3,16 +3,22 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, Protocol, final, runtime_checkable
-from zipfile import ZipFile
 
 import torch
 from torch import Tensor
 
-from facetscope.domain.errors import NotServedError
 from facetscope.domain.events import InputTensor
 from facetscope.domain.inputs import Guess, Layout
 from facetscope.domain.units import Layer
-from facetscope.models import foreign, guesses, onnx, onnx_runtime, policy, torchscript
+from facetscope.models import (
+    exported_program,
+    foreign,
+    guesses,
+    onnx,
+    onnx_runtime,
+    policy,
+    torchscript,
+)
 from facetscope.models.graph import Translation
 from facetscope.models.onnx.outlines import Probe
 from facetscope.models.sessions import Session
@@ -74,25 +80,17 @@ def open_model(path: Path) -> ModelFile:
     Raises:
         ModelUnreadableError: It is no model, or damaged.
         ModelForbiddenError: It holds something that a model may not hold.
-        NotServedError: Its format is known, and not served yet.
+        OperatorUnsupportedError: It takes other tensors than images, or calls other libraries.
     """
     with path.open("rb") as file:
         magic = file.read(len(ZIP_MAGIC))
     if magic != ZIP_MAGIC:
         foreign.check_file(path)
         return OnnxFile(path)
-    if _is_exported_program(path):
-        raise NotServedError("models of torch.export (.pt2: export to ONNX instead)")
+    if exported_program.is_exported_program(path):
+        return ExportedProgramFile(path)
     foreign.check_archive(path)
     return TorchScriptFile(path)
-
-
-def _is_exported_program(path: Path) -> bool:
-    try:
-        with ZipFile(path) as archive:
-            return any(name.endswith("/archive_format") for name in archive.namelist())
-    except policy.DAMAGES:
-        return False
 
 
 @final
@@ -163,6 +161,38 @@ class TorchScriptFile:
 
     def session(self, layers: Sequence[Layer], device: torch.device) -> None:
         """None: the module itself is never run where gradients are."""
+
+
+@final
+class ExportedProgramFile:
+    """An archive of ``torch.export.save`` (.pt2)."""
+
+    format = "torch.export"
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._program = exported_program.load(path)
+        self.metadata = torchscript.extras(path)
+        shape = tuple(-1 if size is None else size for size in self._program.shape)
+        self.input_tensors = (InputTensor(self._program.image, shape),)
+
+    def guesses(self, layout: Layout | None) -> tuple[Guess, ...]:
+        """See ``ModelFile``."""
+        evidence = f"input {self._program.image!r}"
+        shape = guesses.from_shape(self._program.shape, layout, evidence=evidence)
+        return (*shape, *guesses.from_metadata(self.metadata))
+
+    def translate(self, example: Tensor, _: Probe | None = None) -> Translation:
+        """See ``ModelFile``; its nodes are no other runtime's."""
+        return exported_program.translate(self._path, self._program, example)
+
+    def declares(self, shape: Sequence[int]) -> bool:
+        """See ``ModelFile``."""
+        sizes = zip(self._program.shape[1:], shape[1:], strict=False)
+        return all(declared in (None, size) for declared, size in sizes)
+
+    def session(self, layers: Sequence[Layer], device: torch.device) -> None:
+        """None: the program itself is never loaded by torch, which would run what is in it."""
 
 
 def example(shape: tuple[int, ...], *, seed: int = 0, dtype: torch.dtype = torch.float32) -> Tensor:

@@ -87,7 +87,7 @@ def check_file(path: Path) -> None:
     with path.open("rb") as file:
         head = file.read(HEAD)
     if not head:
-        raise ModelUnreadableError("the file is empty: send ONNX or TorchScript")
+        raise ModelUnreadableError("the file is empty: send ONNX, TorchScript or .pt2")
     for known in (_by_beginning, _by_content, _pickled, _safetensors):
         if problem := known(head):
             raise ModelUnreadableError(problem)

@@ -44,7 +44,7 @@ class Translation:
             weights and constants are its buffers. Pure: nothing is done in place. Every node that
             computes a tensor from the image has a shape, see ``shape_of``.
         values: Every addressable tensor by name, in the order of execution. The names are the
-            format's: module paths (TorchScript) or output tensor names (ONNX).
+            format's: module paths (TorchScript, torch.export) or output tensor names (ONNX).
         outputs: Names of the model's outputs, in order, each a key of ``values``.
         batch: The only batch size that ``module`` takes, see ``bound``; None if it takes any.
         places: Where each of them is among all tensors that the model gives out; left out where

@@ -93,6 +93,17 @@ def torchscript(trial: Trial) -> Outcome:
         return Outcome("TorchScript", "cpu", [arrays(size) for size in trial.batches])
 
 
+def exported_program(trial: Trial) -> Outcome:
+    """Refuse to run an exported program.
+
+    Raises:
+        ModelUnreadableError: Always.
+    """
+    raise ModelUnreadableError(
+        f"{trial.path.name} was not run: torch.export.load unpickles and evaluates what is in a file"
+    )
+
+
 def _problem(error: Exception) -> str:
     """The last line: TorchScript's own stack comes first."""
     return next(reversed(str(error).strip().splitlines()), type(error).__name__)
@@ -101,5 +112,6 @@ def _problem(error: Exception) -> str:
 RUNTIMES: Final[Mapping[str, Callable[[Trial], Outcome]]] = {
     "ONNX": onnx_runtime,
     "TorchScript": torchscript,
+    "torch.export": exported_program,
 }
 """How files are run, by their format."""

@@ -75,8 +75,8 @@ def check_zip(archive: ZipFile, size: int) -> None:
         raise ModelUnreadableError(f"{damaged} has another checksum than when it was written")
 
 
-def check_compression(entries: Iterable[ZipInfo], *, compressible: str) -> None:
-    """Refuse compressed entries but those whose path below the root begins as given.
+def check_compression(entries: Iterable[ZipInfo], *, compressible: str | tuple[str, ...]) -> None:
+    """Refuse compressed entries but those whose path below the root begins as given, if any.
 
     Raises:
         ModelForbiddenError: There is one.

@@ -8,13 +8,13 @@ from typing import Any, Final
 import torch
 from torch import Tensor
 from torch._C import parse_schema
+from torch._ops import OpOverload
 from torch.nn import functional
 
 from facetscope.models.graph import BATCHES
 from facetscope.models.torchscript.calls import Call, apply
 from facetscope.models.torchscript.tape import Tape
 from facetscope.models.torchscript.tracing import (
-    EXPORT_HINT,
     TracedTensor,
     UntranslatableError,
     is_traced,
@@ -55,7 +55,8 @@ ALLOWED: Final = frozenset(
     topk sort var var_mean
 
     alias broadcast_to cat chunk clone concat contiguous copy detach diagonal expand expand_as
-    flatten flip gather hstack index index_put index_select masked_fill meshgrid movedim narrow
+    flatten flip gather hstack index index_put index_select lift_fresh_copy masked_fill meshgrid
+    movedim narrow
     permute repeat repeat_interleave reshape reshape_as roll rot90 scatter select select_scatter
     slice slice_scatter split split_with_sizes squeeze stack swapaxes swapdims t take_along_dim
     tensor_split tile transpose tril triu unbind unflatten unfold unsqueeze view view_as vstack
@@ -115,18 +116,49 @@ def compute(tape: Tape, kind: str, schema: str, inputs: list[Any], path: str) ->
     Raises:
         UntranslatableError: The operator is not allowed, or not for these inputs.
     """
-    namespace, _, name = kind.partition("::")
-    pure_name = name if name in ALLOWED else name.removesuffix("_")
-    if namespace != "aten" or pure_name not in ALLOWED:
-        raise UntranslatableError("there is no translation of it")
+    name = allowed(kind)
     parsed = parse_schema(schema)
     operator = getattr(getattr(aten, name), parsed.overload_name or "default")
-    if parsed.is_mutable and name == pure_name:
-        raise UntranslatableError("it writes to one of its arguments")
     names = [argument.name for argument in parsed.arguments]
-    arguments = _normalized(tape, dict(zip(names, inputs, strict=True)))
+    return perform(tape, operator, dict(zip(names, inputs, strict=True)), path)
+
+
+def allowed(kind: str) -> str:
+    """The name, within its library, of the operator ``kind``.
+
+    Raises:
+        UntranslatableError: It is not one of ``ALLOWED``, nor the in-place form of one.
+    """
+    namespace, _, name = kind.partition("::")
+    if namespace != "aten" or _pure(name) not in ALLOWED:
+        raise UntranslatableError("there is no translation of it")
+    return name
+
+
+def perform(tape: Tape, operator: OpOverload, arguments: dict[str, Any], path: str) -> Any:
+    """The result of an ``operator`` that is ``allowed``, within the module at ``path``.
+
+    Args:
+        tape: Where to write it down if it depends on the image.
+        operator: Which overload.
+        arguments: All of them, by name; element types are numbers, as in ``DTYPES``.
+        path: The module that it is in.
+
+    Raises:
+        UntranslatableError: It has no translation for these arguments.
+    """
+    name = operator.overloadpacket.__name__
+    pure_name = _pure(name)
+    if operator._schema.is_mutable and name == pure_name:  # noqa: SLF001 - as in Call
+        raise UntranslatableError("it writes to one of its arguments")
     handle = HANDLERS.get(pure_name, apply)
-    return handle(tape, Call(operator, arguments, pure_name.strip("_"), path))
+    label = pure_name.strip("_")
+    return handle(tape, Call(operator, _normalized(tape, arguments), label, path))
+
+
+def _pure(name: str) -> str:
+    """The operator that computes what ``name`` does, which may be its in-place form."""
+    return name if name in ALLOWED else name.removesuffix("_")
 
 
 def self_attention(
@@ -200,7 +232,7 @@ def _reshape(tape: Tape, call: Call) -> Any:
     if shape is None:
         raise UntranslatableError("it reads the bits of a tensor as another type")
     if not is_traced(shape) and _fixes_batch(call.arguments["self"], shape):
-        raise UntranslatableError(f"the shape {shape} is that of a fixed batch size: {EXPORT_HINT}")
+        raise UntranslatableError(f"the shape {shape} is that of a fixed batch size: {tape.hint}")
     return apply(tape, call.of(aten.reshape.default, shape=shape))
 
 

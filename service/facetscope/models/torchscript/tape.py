@@ -10,8 +10,10 @@ from torch.utils._pytree import tree_map
 
 from facetscope.models.graph import BATCHES, common_shape
 from facetscope.models.memory import Memory
+from facetscope.models.per_image import batched, each_image
 from facetscope.models.torchscript.naming import Names
 from facetscope.models.torchscript.tracing import (
+    EXPORT_HINT,
     TracedNumber,
     TracedTensor,
     UntranslatableError,
@@ -28,18 +30,32 @@ class Tape:
         image: The batch of network inputs.
         names: Names of what the graph computes.
         memory: What the constants take that are computed on the way.
+        hint: What to do about a program that is fixed to one batch size.
     """
 
-    def __init__(self, example: Tensor, names: Names) -> None:
-        """Begin with a batch of images like those of ``example``."""
+    def __init__(
+        self, example: Tensor, names: Names, *, hint: str = EXPORT_HINT, per_image: bool = False
+    ) -> None:
+        """Begin with a batch of images like those of ``example``.
+
+        Args:
+            example: A batch of network inputs.
+            names: Where to write down names.
+            hint: See ``Tape``.
+            per_image: Whether the program is one for a single image, which the graph is to do for
+                each of a batch.
+        """
         self._graph = fx.Graph()
         self._constants: dict[int, tuple[Tensor, int, fx.Node]] = {}
+        self._per_image = per_image
         self.names = names
         self.memory = Memory()
+        self.hint = hint
         self.image = TracedTensor(
             self._graph.placeholder("images"),
             tuple(
-                example.new_empty((batch, *example.shape[1:]), device="meta") for batch in BATCHES
+                example.new_empty((batch, *example.shape[1:]), device="meta")
+                for batch in ((1, 1) if per_image else BATCHES)
             ),
         )
         self.image.node.meta["shape"] = (-1, *example.shape[1:])
@@ -67,6 +83,9 @@ class Tape:
             UntranslatableError: It reads what an in-place operator has since overwritten.
         """
         probes = probed(function, arguments, options)
+        if self._per_image:
+            known = _first_probes(list(arguments)), _first_probes(dict(options))
+            function = each_image(function, *known, probes[0])
         node = self._graph.call_function(
             function, tuple(self._lowered(list(arguments))), self._lowered(dict(options))
         )
@@ -107,7 +126,7 @@ class Tape:
     def _result(self, node: fx.Node, probes: tuple[Any, ...], *, name: str, kind: str) -> Any:
         match probes[0]:
             case Tensor() as first:
-                node.meta["shape"] = common_shape(*(probe.shape for probe in probes))
+                node.meta["shape"] = self._shape(first, probes[1])
                 self.names.add_operator(name, kind, node)
                 return TracedTensor(node, probes, version(first))
             case list() | tuple():
@@ -122,6 +141,10 @@ class Tape:
                 ]
             case _:
                 raise UntranslatableError("its result is no tensor")
+
+    def _shape(self, first: Tensor, second: Tensor) -> tuple[int, ...]:
+        """The shape, as ``shape_of`` gives it, of a result with these probes."""
+        return batched(first.shape) if self._per_image else common_shape(first.shape, second.shape)
 
     def _lowered(self, value: Any) -> Any:
         """``value`` as an argument of a node."""
@@ -142,3 +165,10 @@ class Tape:
             node = self._graph.get_attr(f"constant_{len(self._constants)}")
             self._constants[id(tensor)] = (tensor, version(tensor), node)
         return self._constants[id(tensor)][2]
+
+
+def _first_probes(values: Any) -> Any:
+    """``values`` with the probe of each traced tensor in its place."""
+    return tree_map(
+        lambda value: value.probes[0] if isinstance(value, TracedTensor) else value, values
+    )

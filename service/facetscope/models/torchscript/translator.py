@@ -1,23 +1,17 @@
 """From an archive to its graph."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from torch import Tensor
 from torch._C import Argument, CompilationUnit, ModuleDict, ScriptModule, import_ir_module
-from torch.utils._pytree import tree_leaves
 
 from facetscope.domain.errors import ModelUnreadableError, OperatorUnsupportedError
-from facetscope.models.graph import BATCHES, Translation
+from facetscope.models.graph import Translation
+from facetscope.models.torchscript.conclusion import translation
 from facetscope.models.torchscript.evaluator import Evaluator, Submodule
 from facetscope.models.torchscript.naming import Names
 from facetscope.models.torchscript.tape import Tape
-from facetscope.models.torchscript.tracing import (
-    EXPORT_HINT,
-    TracedTensor,
-    UntranslatableError,
-)
 
 
 def translate(path: Path, example: Tensor) -> Translation:
@@ -37,18 +31,7 @@ def translate(path: Path, example: Tensor) -> Translation:
     tape = Tape(example, Names(_children(root)))
     evaluator = Evaluator(functions, tape, tuple(example.shape))
     defaults = [other.default_value for other in others]
-    results = evaluator.call(root, "forward", [tape.image, *defaults])
-    given = [leaf for leaf in tree_leaves(results) if isinstance(leaf, Tensor | TracedTensor)]
-    outputs = _outputs(given)
-    places = tuple(at for at, leaf in enumerate(given) if isinstance(leaf, TracedTensor))
-    names = tuple(_name(tape.names, output) for output in outputs)
-    try:
-        module = tape.finish(outputs)
-    except UntranslatableError as error:
-        raise OperatorUnsupportedError("forward", "prim::Return", str(error)) from error
-    alive = set(module.graph.nodes)
-    values = {name: value for name, value in tape.names.values.items() if value.node in alive}
-    return Translation(module, values, names, places=places)
+    return translation(tape, evaluator.call(root, "forward", [tape.image, *defaults]))
 
 
 def _loaded(path: Path, functions: CompilationUnit) -> ScriptModule:
@@ -76,22 +59,3 @@ def _optional_parameters(root: Submodule) -> list[Argument]:
             problem = f"it takes another input, {other.name!r}, beside the image"
             raise OperatorUnsupportedError("forward", "forward", problem)
     return others
-
-
-def _outputs(given: Sequence[Tensor | TracedTensor]) -> list[TracedTensor]:
-    """The tensors among the results that depend on the image; others say nothing of it."""
-    outputs = [leaf for leaf in given if isinstance(leaf, TracedTensor)]
-    if not outputs:
-        raise OperatorUnsupportedError("forward", "prim::Return", "no output depends on the image")
-    return outputs
-
-
-def _name(names: Names, output: TracedTensor) -> str:
-    name = names.of(output.node)
-    if name is None:
-        raise OperatorUnsupportedError("forward", "prim::Return", "an output is the image itself")
-    if tuple(probe.shape[:1] for probe in output.probes) != tuple((batch,) for batch in BATCHES):
-        sizes = list(output.probes[0].shape)
-        problem = f"the output's shape {sizes} for {BATCHES[0]} images is not one row for each"
-        raise OperatorUnsupportedError(name, "prim::Return", f"{problem}: {EXPORT_HINT}")
-    return name

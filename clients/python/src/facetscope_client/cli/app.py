@@ -105,7 +105,7 @@ def connect(
 ) -> None:
     """Find out what makes a unit of a vision model fire.
 
-    Facetscope takes an ONNX or TorchScript file and a folder of pictures, finds the kinds of
+    Facetscope takes an ONNX, TorchScript or .pt2 file and a folder of pictures, finds the kinds of
     picture (the *facets*) that excite a unit of the model, and synthesizes an image for each.
 
     1. Start a server: `facetscope serve`
@@ -166,7 +166,7 @@ def health(
 @spread
 def describe(
     ctx: typer.Context,
-    model: Annotated[str, typer.Argument(help="An ONNX or TorchScript file, or its digest.")],
+    model: Annotated[str, typer.Argument(help="An ONNX, TorchScript or .pt2 file, or its digest.")],
     input: InputOptions,
     *,
     precision: PrecisionOption = PrecisionName.FLOAT32,
@@ -191,7 +191,7 @@ def describe(
 @spread
 def inspect(
     ctx: typer.Context,
-    model: Annotated[str, typer.Argument(help="An ONNX or TorchScript file, or its digest.")],
+    model: Annotated[str, typer.Argument(help="An ONNX, TorchScript or .pt2 file, or its digest.")],
     *,
     images: Annotated[
         list[str],

@@ -108,7 +108,7 @@ class DescribeModelResponse(google.protobuf.message.Message):
     digest: builtins.str
     """SHA-256 of the file."""
     format: builtins.str
-    """`ONNX` or `TorchScript`."""
+    """`ONNX`, `TorchScript` or `torch.export`."""
     code_layer: builtins.str
     """The layer that is compared by when a discovery names none."""
     logits: builtins.str

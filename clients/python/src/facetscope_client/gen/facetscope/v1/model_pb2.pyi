@@ -321,7 +321,9 @@ Global___ParityAbsenceReason: typing_extensions.TypeAlias = ParityAbsenceReason
 
 @typing.final
 class Model(google.protobuf.message.Message):
-    """A model file: ONNX, or TorchScript as `torch.jit.save` writes it. The format is found from the bytes."""
+    """A model file: ONNX, TorchScript as `torch.jit.save` writes it, or an exported program as `torch.export.save`
+    does (`.pt2`). The format is found from the bytes.
+    """
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -514,7 +516,7 @@ class Layer(google.protobuf.message.Message):
     DIFFERENTIABLE_FIELD_NUMBER: builtins.int
     OBSTACLE_FIELD_NUMBER: builtins.int
     name: builtins.str
-    """Name to ask for it by: a module path (TorchScript) or an output tensor's name (ONNX)."""
+    """Name to ask for it by: a module path (TorchScript, torch.export) or an output tensor's name (ONNX)."""
     kind: builtins.str
     """Operator or class that computes it, for example `Conv` or `Conv2d`."""
     channel_axis: builtins.int
