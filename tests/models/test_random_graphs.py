@@ -12,9 +12,10 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from tests import random_networks
+from tests.models.exported_program.samples import BATCH, exported
 
+from facetscope.models import exported_program, torchscript
 from facetscope.models import onnx as onnx_models
-from facetscope.models import torchscript
 
 SHAPE = (3, random_networks.SIDE, random_networks.SIDE)
 FEW = settings(max_examples=30, suppress_health_check=[HealthCheck.too_slow])
@@ -46,6 +47,15 @@ def from_torchscript(program, dtype=torch.float64):
         path = Path(folder) / "model.pt"
         program.save(str(path))
         return torchscript.translate(path, images(1).to(dtype))
+
+
+def from_export(network, *, dynamic):
+    """The graph of a program that was exported for any number of images, or for one."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.pt2"
+        shapes = BATCH if dynamic else None
+        path.write_bytes(exported(network, images(1 + dynamic), dynamic_shapes=shapes))
+        return exported_program.translate(path, exported_program.load(path), images(1))
 
 
 def from_onnx(network, *, dynamo, stored=torch.float64, dtype=torch.float64):
@@ -139,6 +149,16 @@ def test_onnx_computes_what_the_module_computes(network):
 def test_onnx_of_the_newer_exporter_computes_what_the_module_computes(network):
     """It writes other operators for the same modules."""
     assert_equal(from_onnx(network, dynamo=True), network)
+
+
+@pytest.mark.parametrize("dynamic", [True, False], ids=["dynamic", "static"])
+@settings(max_examples=3, suppress_health_check=[HealthCheck.too_slow])
+@given(network=random_networks.networks())
+def test_an_exported_program_computes_what_the_module_computes(dynamic, network):
+    """Its layers are found by what their steps compute and others read."""
+    translation = from_export(network, dynamic=dynamic)
+    assert_equal(translation, network)
+    assert_layers_equal(translation, network)
 
 
 @pytest.mark.slow

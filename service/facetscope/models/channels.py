@@ -29,7 +29,6 @@ from facetscope.models.onnx import (
     sampling,
     shapes,
 )
-from facetscope.models.per_image import each_of
 from facetscope.models.torchscript.operators import self_attention
 
 aten: Final = torch.ops.aten
@@ -128,7 +127,7 @@ def moved(step: Step) -> int | None:
         return handed_on(step)
     ((shape, axis),) = step.sources
     labels = torch.empty([LABEL + at for at in range(len(shape))], device="meta")
-    operator: Any = each_of(step.call.target)
+    operator: Any = step.call.target
     args: Any
     kwargs: Any
     args, kwargs = map_arg((step.call.args, step.call.kwargs), lambda _: labels)

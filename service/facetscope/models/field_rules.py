@@ -13,7 +13,6 @@ from torch.fx.node import map_arg
 from torch.utils._pytree import tree_leaves
 
 from facetscope.models.onnx.windows import Windows, windows
-from facetscope.models.per_image import each_of
 
 LABEL: Final = 8
 """Length of the first axis of a tensor whose axes are told apart by their lengths."""
@@ -88,7 +87,7 @@ class Step:
 
     def arguments(self) -> Mapping[str, Any]:
         """What the operator was called with, by name, defaults included."""
-        target: Any = each_of(self.call.target)
+        target: Any = self.call.target
         if not isinstance(target, OpOverload):
             bound = inspect.signature(target).bind(*self.call.args, **self.call.kwargs)
             bound.apply_defaults()
@@ -294,7 +293,7 @@ def moved(step: Step) -> Fields:
         return united(step)
     shape, fields = step.source
     labels = torch.empty([LABEL + at for at in range(len(shape))], device="meta")
-    operator: Any = each_of(step.call.target)
+    operator: Any = step.call.target
     args: Any
     kwargs: Any
     args, kwargs = map_arg((step.call.args, step.call.kwargs), lambda _: labels)

@@ -207,21 +207,12 @@ def test_compressed_entries_are_refused(clean, translated):
         translated(rewritten(clean, lambda _, old: old, compression=zipfile.ZIP_DEFLATED))
 
 
-def test_an_entry_that_unpacks_to_far_more_than_the_file_is_refused(clean, translated):
-    """Zeros compress a thousandfold."""
-    file = io.BytesIO(clean)
-    with zipfile.ZipFile(file, "a", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("archive/data/weights/bomb", bytes(2**26 + 2**20))
-    with pytest.raises(ModelForbiddenError, match="when unpacked"):
-        translated(file.getvalue())
-
-
-def test_two_entries_of_one_name_are_refused(clean, translated):
+def test_a_second_folder_is_refused(clean, translated):
     """Two readers of one zip file must not find two programs in it."""
     file = io.BytesIO(clean)
     with zipfile.ZipFile(file, "a") as archive:
         archive.writestr("other/models/model.json", b"{}")
-    with pytest.raises(ModelForbiddenError, match="two entries"):
+    with pytest.raises(ModelForbiddenError, match="two root folders"):
         translated(file.getvalue())
 
 

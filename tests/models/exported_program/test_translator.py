@@ -12,6 +12,7 @@ from torch.nn import functional
 from facetscope.domain.errors import InputMismatchError, OperatorUnsupportedError
 from facetscope.models.channels import channel_axes
 from facetscope.models.exported_program import load, translate
+from facetscope.models.groups import Groups
 
 slow = pytest.mark.slow
 SIDES = {"resnet18": 64, "squeezenet1_1": 96, "mobilenet_v3_small": 80, "densenet121": 64}
@@ -55,6 +56,12 @@ def network(architecture):
     return built.double()
 
 
+def computing(translation):
+    """The graph for any number of images."""
+    module, batch = translation.module, translation.batch
+    return module if batch is None else Groups(module, batch)
+
+
 def gradient(model, images, weights):
     """What moves the weighted sum of the outputs."""
     images = images.clone().requires_grad_()
@@ -89,7 +96,7 @@ def test_the_graph_computes_what_the_model_computes(translated, architecture, fo
     images = pictures(3, side, dtype=torch.float64)
     dynamic = form == "dynamic"
     data = exported(model, images[: 1 + dynamic], dynamic_shapes=BATCH if dynamic else None)
-    assert_equal(translated(data, images[:2]).module, model, images)
+    assert_equal(computing(translated(data, images[:2])), model, images)
 
 
 class Transformer(nn.Module):
@@ -125,7 +132,7 @@ def test_a_program_for_one_image_takes_a_batch(translated, dynamic_shapes):
     """The default of torch.export makes one, with its shapes and its class token for one image."""
     model, images = transformer(), pictures(5, dtype=torch.float64)
     data = exported(model, images[: 2 if dynamic_shapes else 1], dynamic_shapes=dynamic_shapes)
-    assert_equal(translated(data, images[:2]).module, model, images)
+    assert_equal(computing(translated(data, images[:2])), model, images)
 
 
 def test_layers_are_the_same_whether_the_batch_was_fixed_or_not(translated):
@@ -255,14 +262,30 @@ def test_an_image_of_another_size_is_refused_with_the_size_that_was_exported(tra
 
 class Grouped(nn.Module):
     def forward(self, x):
-        return x.view(x.shape[0], 3, 64)
+        rows = x.view(x.shape[0], 3, 64).softmax(2)
+        return torch.stack([row.sum(0) for row in rows])
 
 
-def test_a_program_of_another_fixed_batch_is_refused(translated):
-    """Rows of different images would mix, and the numbers would look right."""
-    data = exported(Grouped(), pictures(2), dynamic_shapes=None)
-    with pytest.raises(OperatorUnsupportedError, match=r"fixed batch size.*Dim\('batch'\)"):
-        translated(data, pictures(1))
+@pytest.mark.parametrize("batch", [1, 2, 4])
+def test_a_program_of_a_fixed_batch_takes_any_number_of_images(translated, batch):
+    """Rows of different images must not mix: the numbers would look right."""
+    images = pictures(5, dtype=torch.float64)
+    translation = translated(exported(Grouped(), images[:batch], dynamic_shapes=None), images)
+    assert translation.batch == batch
+    assert_equal(computing(translation), Grouped(), images)
+
+
+class Averaging(nn.Module):
+    def forward(self, x):
+        return x - x.mean(0, keepdim=True).sigmoid()
+
+
+def test_what_is_taken_across_a_batch_of_one_is_of_each_image(translated):
+    """Such a program has one meaning for one image, and for several it would mix them."""
+    images = pictures(3, dtype=torch.float64)
+    data = exported(Averaging(), images[:1], dynamic_shapes=None)
+    module = computing(translated(data, images))
+    torch.testing.assert_close(module(images)[0], images - images.sigmoid())
 
 
 @pytest.mark.parametrize("dynamic_shapes", [BATCH, None], ids=["dynamic", "static"])
@@ -270,7 +293,7 @@ def test_the_graph_lives_on_the_device_of_its_buffers(translated, dynamic_shapes
     """A file exported on one device serves on another: nothing stays behind."""
     images = pictures(2 if dynamic_shapes else 1)
     data = exported(transformer().float(), images, dynamic_shapes=dynamic_shapes)
-    module = translated(data, pictures(1)).module.to("meta")
+    module = computing(translated(data, pictures(1))).to("meta")
     assert module(pictures(3).to("meta"))[0].shape == (3, 5)
 
 
@@ -316,7 +339,7 @@ def test_a_decomposed_program_computes_what_the_model_computes(translated, dynam
         model, (images[: 2 if dynamic_shapes else 1],), dynamic_shapes=dynamic_shapes
     )
     data = saved(program.run_decompositions())
-    assert_equal(translated(data, images).module, model, images)
+    assert_equal(computing(translated(data, images)), model, images)
 
 
 class Branches(nn.Module):

@@ -39,6 +39,9 @@ EXPRESSION: Final = re.compile(
 )
 """Arithmetic with sizes, as sympy writes it. It is never evaluated here; torch would."""
 
+LONGEST_AXIS: Final = 2**16
+"""Images or pixels along an axis; more are no pictures."""
+
 CUSTOM: Final = "data/constants/custom_obj_", "data/constants/opaque_obj_"
 
 EMPTY_SCOPE: Final = "_empty_nn_module_stack_from_metadata_hook"
@@ -158,7 +161,10 @@ def _payload(payloads: Mapping[str, Stored], name: str) -> Stored:
 def _axis(size: Mapping[str, Any], ranges: Mapping[str, Mapping[str, int | None]]) -> Axis:
     """The sizes that an axis may have; of sizes that are computed from another, any."""
     if "as_int" in size:
-        return Axis(int(size["as_int"]), int(size["as_int"]))
+        length = int(size["as_int"])
+        if not 0 < length <= LONGEST_AXIS:
+            raise ValueError(f"an axis of {length}")
+        return Axis(length, length)
     symbol = SYMBOL.fullmatch(size["as_expr"]["expr_str"])
     bounds = ranges.get(symbol[1], {}) if symbol else {}
     return Axis(bounds.get("min_val") or 1, bounds.get("max_val"))

@@ -1,7 +1,7 @@
 """From a program and its weights to a graph."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, final
 
@@ -17,7 +17,7 @@ from facetscope.models.exported_program.program import Axis, Node, Program, Scop
 from facetscope.models.exported_program.schema import CHECKS, FUNCTIONS
 from facetscope.models.exported_program.scopes import Scopes
 from facetscope.models.exported_program.weights import tensors
-from facetscope.models.graph import Translation
+from facetscope.models.graph import BATCHES, Translation, bound, keeps_images_apart
 from facetscope.models.memory import is_shortage
 from facetscope.models.torchscript import language, operators
 from facetscope.models.torchscript.conclusion import RETURN, translation
@@ -29,13 +29,14 @@ from facetscope.models.torchscript.tracing import TracedTensor, UntranslatableEr
 HINT: Final = (
     "export it with a dynamic batch size, dynamic_shapes=({0: torch.export.Dim('batch')},)"
 )
-"""What to do about a program that is fixed to its batch size."""
+"""What to do about outputs that are not one row for each image."""
 
 
 def translate(path: Path, program: Program, example: Tensor) -> Translation:
     """Translate the ``program`` of the archive at ``path``.
 
-    The graph takes any batch size, and images of the channels, height and width of ``example``.
+    The graph takes images of the channels, height and width of ``example``: any number of them if
+    the program has one meaning at all of them, and otherwise as many as it was exported for.
     It computes in the precision of ``example``, to which all floating weights are converted.
 
     Raises:
@@ -44,12 +45,14 @@ def translate(path: Path, program: Program, example: Tensor) -> Translation:
         OperatorUnsupportedError: The program does what has no translation.
     """
     _check_shape(program, tuple(example.shape))
-    try:
-        return _translated(path, program, example, per_image=False)
-    except OperatorUnsupportedError:
-        if program.shape[0] != 1:
-            raise
-    return _translated(path, program, example, per_image=True)
+    fixed = program.shape[0]
+    if fixed is None:
+        return _translated(path, program, example, BATCHES)
+    with suppress(OperatorUnsupportedError, InputMismatchError):
+        free = _translated(path, program, example, BATCHES)
+        if keeps_images_apart(free.values.values()):
+            return free
+    return bound(_translated(path, program, example, (fixed, fixed)), fixed)
 
 
 def _check_shape(program: Program, asked: tuple[int, ...]) -> None:
@@ -69,9 +72,11 @@ def _text(axis: Axis) -> str:
     return f"{axis.least} to {axis.most}" if axis.most else f"{axis.least} or more"
 
 
-def _translated(path: Path, program: Program, example: Tensor, *, per_image: bool) -> Translation:
+def _translated(
+    path: Path, program: Program, example: Tensor, batches: tuple[int, int]
+) -> Translation:
     scopes = Scopes(program)
-    tape = Tape(example, Names(scopes.children), hint=HINT, per_image=per_image)
+    tape = Tape(example, Names(scopes.children), hint=HINT, batches=batches)
     walk = _Walk(program, scopes, tape, tensors(path, program.stored, example.dtype))
     return translation(tape, walk.results(tuple(example.shape)))
 
@@ -137,11 +142,7 @@ class _Walk:
         except (RuntimeError, ValueError, IndexError) as error:
             if is_shortage(error):
                 raise
-            line, batch = _first_line(error), self._program.shape[0]
-            if batch is not None:
-                problem = f"the program is fixed to a batch size of {batch} ({line}): {HINT}"
-                raise OperatorUnsupportedError(label, target, problem) from error
-            raise InputMismatchError(asked, f"{label}: {line}") from error
+            raise InputMismatchError(asked, f"{label}: {_first_line(error)}") from error
 
 
 def _operator(origin: Origin) -> OpOverload:

@@ -22,7 +22,7 @@ from facetscope.domain.errors import (
     OperatorUnsupportedError,
 )
 from facetscope.domain.units import Obstacle
-from facetscope.models.graph import BATCHES, Translation, Value, bound
+from facetscope.models.graph import BATCHES, Translation, Value, bound, keeps_images_apart
 from facetscope.models.memory import Memory, is_shortage
 from facetscope.models.onnx import files, folding, functions, registry
 from facetscope.models.onnx.batching import REWRITES, Inputs
@@ -90,19 +90,15 @@ def _whole(model: ModelProto, example: Tensor) -> Translation:
     declared = next(iter(files.input_shape(model)), None)
     with suppress(OperatorUnsupportedError, InputMismatchError):
         free = _Walk(model, example, BATCHES).translation()
-        if declared is None or _keeps_images_apart(free):
+        if declared is None or keeps_images_apart(_computed(free)):
             return free
     size = declared or 1
     return bound(_Walk(model, example, (size, size)).translation(), size)
 
 
-def _keeps_images_apart(translation: Translation) -> bool:
-    """Whether each tensor has a part for each image, so that nothing was taken across them.
-
-    A file for one image may take the first along the batch axis, or the mean, and mean the image.
-    """
-    values = translation.values.values()
-    return all(min(value.shape, default=0) < 0 for value in values if value.kind != CONSTANT)
+def _computed(translation: Translation) -> Iterator[Value]:
+    """The values that pixels change."""
+    return (value for value in translation.values.values() if value.kind != CONSTANT)
 
 
 def _inlined(model: ModelProto) -> ModelProto:

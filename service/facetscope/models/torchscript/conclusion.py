@@ -45,7 +45,7 @@ def _name(tape: Tape, output: TracedTensor) -> str:
     name = tape.names.of(output.node)
     if name is None:
         raise OperatorUnsupportedError("forward", RETURN, "an output is the image itself")
-    if shape_of(output.node)[:1] != (-1,):
+    if shape_of(output.node)[:1] != shape_of(tape.image.node)[:1]:
         (images, *_), sizes = tape.image.probes[0].shape, list(output.probes[0].shape)
         problem = f"the output's shape {sizes} for {images} images is not one row for each"
         raise OperatorUnsupportedError(name, RETURN, f"{problem}: {tape.hint}")

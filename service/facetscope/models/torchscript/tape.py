@@ -10,7 +10,6 @@ from torch.utils._pytree import tree_map
 
 from facetscope.models.graph import BATCHES, common_shape
 from facetscope.models.memory import Memory
-from facetscope.models.per_image import batched, each_image
 from facetscope.models.torchscript.naming import Names
 from facetscope.models.torchscript.tracing import (
     EXPORT_HINT,
@@ -34,7 +33,12 @@ class Tape:
     """
 
     def __init__(
-        self, example: Tensor, names: Names, *, hint: str = EXPORT_HINT, per_image: bool = False
+        self,
+        example: Tensor,
+        names: Names,
+        *,
+        hint: str = EXPORT_HINT,
+        batches: tuple[int, int] = BATCHES,
     ) -> None:
         """Begin with a batch of images like those of ``example``.
 
@@ -42,23 +46,21 @@ class Tape:
             example: A batch of network inputs.
             names: Where to write down names.
             hint: See ``Tape``.
-            per_image: Whether the program is one for a single image, which the graph is to do for
-                each of a batch.
+            batches: Two numbers of images to look at the program with, or twice the only one that
+                it takes.
         """
         self._graph = fx.Graph()
         self._constants: dict[int, tuple[Tensor, int, fx.Node]] = {}
-        self._per_image = per_image
         self.names = names
         self.memory = Memory()
         self.hint = hint
         self.image = TracedTensor(
             self._graph.placeholder("images"),
             tuple(
-                example.new_empty((batch, *example.shape[1:]), device="meta")
-                for batch in ((1, 1) if per_image else BATCHES)
+                example.new_empty((batch, *example.shape[1:]), device="meta") for batch in batches
             ),
         )
-        self.image.node.meta["shape"] = (-1, *example.shape[1:])
+        self.image.node.meta["shape"] = common_shape(*(each.shape for each in self.image.probes))
 
     @property
     def precision(self) -> torch.dtype:
@@ -83,9 +85,6 @@ class Tape:
             UntranslatableError: It reads what an in-place operator has since overwritten.
         """
         probes = probed(function, arguments, options)
-        if self._per_image:
-            known = _first_probes(list(arguments)), _first_probes(dict(options))
-            function = each_image(function, *known, probes[0])
         node = self._graph.call_function(
             function, tuple(self._lowered(list(arguments))), self._lowered(dict(options))
         )
@@ -126,7 +125,7 @@ class Tape:
     def _result(self, node: fx.Node, probes: tuple[Any, ...], *, name: str, kind: str) -> Any:
         match probes[0]:
             case Tensor() as first:
-                node.meta["shape"] = self._shape(first, probes[1])
+                node.meta["shape"] = common_shape(*(probe.shape for probe in probes))
                 self.names.add_operator(name, kind, node)
                 return TracedTensor(node, probes, version(first))
             case list() | tuple():
@@ -141,10 +140,6 @@ class Tape:
                 ]
             case _:
                 raise UntranslatableError("its result is no tensor")
-
-    def _shape(self, first: Tensor, second: Tensor) -> tuple[int, ...]:
-        """The shape, as ``shape_of`` gives it, of a result with these probes."""
-        return batched(first.shape) if self._per_image else common_shape(first.shape, second.shape)
 
     def _lowered(self, value: Any) -> Any:
         """``value`` as an argument of a node."""
@@ -165,10 +160,3 @@ class Tape:
             node = self._graph.get_attr(f"constant_{len(self._constants)}")
             self._constants[id(tensor)] = (tensor, version(tensor), node)
         return self._constants[id(tensor)][2]
-
-
-def _first_probes(values: Any) -> Any:
-    """``values`` with the probe of each traced tensor in its place."""
-    return tree_map(
-        lambda value: value.probes[0] if isinstance(value, TracedTensor) else value, values
-    )
