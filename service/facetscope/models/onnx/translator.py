@@ -191,7 +191,7 @@ class _Walk:
         name = files.image_input(model).name
         self._emitter = Emitter(name)
         image = Operand(folding.outlines_of(example, batches), node=self._emitter.image)
-        self._emitter.image.meta["shape"] = image.shape
+        self._emitter.image.meta |= {"shape": image.shape, "dtype": example.dtype}
         self.scope.add(name, image)
 
     def translation(self) -> Translation:

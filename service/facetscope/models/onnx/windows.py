@@ -121,5 +121,7 @@ def _same(placed: Windows, lengths: Sequence[int], *, upper: bool) -> Windows:
 
 def padded(x: Tensor, before: Sequence[int], after: Sequence[int], value: float = 0.0) -> Tensor:
     """``x`` with its last axes padded, or cropped where a number is negative."""
+    if not any((*before, *after)):
+        return x
     pairs = zip(reversed(before), reversed(after), strict=True)
     return F.pad(x, [length for pair in pairs for length in pair], value=value)

@@ -1,0 +1,64 @@
+"""Real worker processes, and how much memory they hold."""
+
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+from facetscope.domain.errors import LayerNotFoundError, ModelUnreadableError
+from facetscope.domain.jobs import DescribeModel, MaximizeActivation
+from facetscope.domain.units import Unit
+from facetscope.engine.worker_process import WorkerProcess
+
+PEAK, NOW = "VmHWM", "VmRSS"
+
+FORGET_PEAK = "5"
+"""See proc(5), clear_refs."""
+
+GRACE_S = 10.0
+MEMORY_BYTES = 16 * 2**30
+
+
+class Worker:
+    """A worker, which is given models to open."""
+
+    def __init__(self, process):
+        self._process = process
+
+    async def load(self, path, spec):
+        """Open a model and no more: the job asks for a layer that there is none of."""
+        await self._run(MaximizeActivation(model="m", unit=Unit("none", 0), input=spec), path)
+
+    async def describe(self, path, spec):
+        """Open a model, and compare it with its own runtime."""
+        await self._run(DescribeModel(model="m", input=spec), path)
+
+    async def refuse(self, path):
+        """Be asked to open what is no model: everything that opens models is imported then."""
+        await self._run(DescribeModel(model="m"), path)
+
+    async def _run(self, job, path):
+        self._forget_peak()
+        await self._process.begin(job, {"m": path})
+        with suppress(LayerNotFoundError, ModelUnreadableError):
+            async for _ in self._process.events():
+                pass
+        await self._process.settle(grace_s=GRACE_S)
+
+    @property
+    def megabytes(self):
+        """Resident memory: the most since the last job began, and now."""
+        status = Path(f"/proc/{self._process.pid}/status").read_text()
+        lines = dict(line.split(":") for line in status.splitlines())
+        return tuple(int(lines[name].split()[0]) * 1024 / 1e6 for name in (PEAK, NOW))
+
+    def _forget_peak(self):
+        Path(f"/proc/{self._process.pid}/clear_refs").write_text(FORGET_PEAK)
+
+
+@asynccontextmanager
+async def worker():
+    """A worker that has opened nothing yet."""
+    process = await WorkerProcess.spawn(device="cpu", threads=1, memory_bytes=MEMORY_BYTES)
+    try:
+        yield Worker(process)
+    finally:
+        await process.kill()
