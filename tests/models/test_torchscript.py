@@ -185,26 +185,6 @@ def reading(translation, name, images):
     return interpreter.env[translation.values[name].node]
 
 
-class WritesThroughView(nn.Module):
-    def forward(self, x):
-        x = x * 2
-        x[:, 0].add_(1)
-        return x
-
-
-class WritesView(nn.Module):
-    def forward(self, x):
-        return torch.relu_(torch.flatten(x * 2 - 1, 1))
-
-
-def test_a_write_through_a_view_is_refused_where_it_would_be_missed(traced):
-    """The graph has no memory to share: it says so rather than to leave the write out."""
-    with pytest.raises(OperatorUnsupportedError, match="another view"):
-        traced(WritesThroughView())
-    result = traced(WritesView()).module(pictures(2))[0]
-    torch.testing.assert_close(result, WritesView()(pictures(2)))
-
-
 class WritesConstant(nn.Module):
     def forward(self, x):
         bias = torch.zeros(3, 1, 1)

@@ -29,7 +29,7 @@ from facetscope.models.onnx import (
     sampling,
     shapes,
 )
-from facetscope.models.torchscript.operators import self_attention
+from facetscope.models.torchscript.attention import encoder_layer, self_attention
 
 aten: Final = torch.ops.aten
 
@@ -239,6 +239,7 @@ RULES: Final[Mapping[Any, Rule]] = (
             microsoft.multi_head_attention,
             microsoft.skip_layer_normalization,
             microsoft_quantized.qgemm,
+            encoder_layer,
             self_attention,
         ],
     )

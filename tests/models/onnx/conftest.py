@@ -2,7 +2,8 @@
 
 import onnx
 import pytest
-from tests.models.onnx.samples import exported, network
+from tests.models.architectures import network
+from tests.models.onnx.samples import exported
 
 
 @pytest.fixture(scope="session")

@@ -1,31 +1,18 @@
 """Networks as both exporters of torch write them, small models of one node, and real files."""
 
+import contextlib
 import io
 import warnings
 
 import torch
 from onnx import TensorProto, helper, numpy_helper
-from torch import nn
 
 SIDE = 64
 
 
-def network(architecture):
-    """A network with random weights and statistics."""
-    from torchvision import models
-
-    torch.manual_seed(0)
-    built = models.get_model(architecture, weights=None).eval()
-    for part in built.modules():
-        if isinstance(part, nn.BatchNorm2d):
-            part.running_mean.normal_(0, 0.1)
-            part.running_var.uniform_(0.5, 2)
-    return built
-
-
-def exported(built, *, dynamo, dynamic=True):
+def exported(built, *, dynamo, dynamic=True, side=SIDE):
     """The file that torch writes for a network."""
-    example = torch.zeros(2 if dynamic else 1, 3, SIDE, SIDE)
+    example = torch.zeros(2 if dynamic else 1, 3, side, side)
     stream = io.BytesIO()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=DeprecationWarning)
@@ -42,16 +29,27 @@ def exported(built, *, dynamo, dynamic=True):
             )
             return program.model_proto.SerializeToString()
         axes = {"input": {0: "batch"}} if dynamic else None
-        torch.onnx.export(
-            built,
-            (example,),
-            stream,
-            dynamo=False,
-            opset_version=17,
-            input_names=["input"],
-            dynamic_axes=axes,
-        )
+        with attention_in_parts():
+            torch.onnx.export(
+                built,
+                (example,),
+                stream,
+                dynamo=False,
+                opset_version=17,
+                input_names=["input"],
+                dynamic_axes=axes,
+            )
     return stream.getvalue()
+
+
+@contextlib.contextmanager
+def attention_in_parts():
+    """Without the fused operator of inference, which the older exporter does not know."""
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(True)
 
 
 def model(*nodes, shape=("n", 3, 8, 8), stored=(), outputs=("y",), opset=17, **changes):

@@ -17,8 +17,20 @@ from facetscope.models.policy.operators import pure
 
 FORBIDDEN_CODE: Final[Mapping[bytes, str]] = {
     b"__setstate__": "a __setstate__ method, which would run while the file is opened",
-    b"__torch__.torch.classes": "an object of a C++ class, as in quantized models",
+    b"__torch__.torch.classes": (
+        "an object of a C++ class, as in quantized models and those of optimize_for_mobile"
+    ),
 }
+
+PACKED: Final = b"ConstantMKLDNNTensor"
+"""What the code has in place of a weight that was packed for one processor."""
+
+WITHOUT_WEIGHTS: Final = (
+    "its weights were packed by torch.jit.optimize_for_inference, and such weights are not saved, "
+    "so that torch cannot load it either: save torch.jit.freeze(model) or the model before it was "
+    "optimized"
+)
+"""What is wrong with a saved file of an optimized model, and what to do."""
 
 DEEPEST: Final = 2000
 """Operators, subscripts and calls within one another, or levels of indentation: torch's compiler
@@ -84,6 +96,8 @@ def _check_marks(name: str, content: bytes) -> None:
     for mark, what in FORBIDDEN_CODE.items():
         if mark in content:
             raise ModelForbiddenError(what, name)
+    if PACKED in content:
+        raise ModelUnreadableError(WITHOUT_WEIGHTS)
 
 
 def _check_code(name: str, code: bytes) -> None:

@@ -118,13 +118,28 @@ def _rewritten(tape: Tape, call: Call) -> TracedTensor:
     target = call.subject
     if not isinstance(target, TracedTensor):
         raise UntranslatableError("it writes what depends on the image into a constant")
-    packet = getattr(torch.ops.aten, call.label)
-    pure = getattr(packet, call.operator._overloadname)  # noqa: SLF001
-    result = _recorded(tape, call.of(pure))
+    result = _recorded(tape, _copy(tape, call) if call.label == "copy" else _pure(call))
     if any(map(_differs, result.probes, target.probes)):
         raise UntranslatableError("it changes the shape or type of its tensor in place")
-    target.rewrite(result.node)
+    tape.rewrite(target, result.node, call.path)
     return target
+
+
+def _pure(call: Call) -> Call:
+    """The call that computes what an in-place operator writes."""
+    packet = getattr(torch.ops.aten, call.label)
+    return call.of(getattr(packet, call.operator._overloadname))  # noqa: SLF001
+
+
+def _copy(tape: Tape, call: Call) -> Call:
+    """What ``copy_`` writes: ``aten::copy`` has no gradient."""
+    target, source = call.arguments["self"], call.arguments["src"]
+    dtypes = [(x.probes[0] if isinstance(x, TracedTensor) else x).dtype for x in (target, source)]
+    if dtypes[0] != dtypes[1]:
+        converted = {"self": source, "dtype": dtypes[0]}
+        source = apply(tape, replace(call, operator=torch.ops.aten.to.dtype, arguments=converted))
+    expanded = {"self": source, "other": target}
+    return replace(call, operator=torch.ops.aten.expand_as.default, arguments=expanded)
 
 
 def _differs(one: Tensor, other: Tensor) -> bool:

@@ -1,4 +1,4 @@
-"""The language around the tensors: numbers, lists, tuples, dictionaries and strings.
+"""The language around the tensors: numbers, and what ``containers`` does.
 
 All of it is computed while the graph is written, but for arithmetic with the batch size.
 """
@@ -10,6 +10,8 @@ from typing import Any, Final
 
 from torch import Tensor
 
+from facetscope.models.torchscript import containers
+from facetscope.models.torchscript.containers import CONTAINERS, bounded
 from facetscope.models.torchscript.tape import Tape
 from facetscope.models.torchscript.tracing import (
     TracedNumber,
@@ -19,10 +21,6 @@ from facetscope.models.torchscript.tracing import (
     is_traced,
     probed,
 )
-
-LARGEST_INT: Final = 2**63
-LONGEST: Final = 2**16
-"""Elements of a list or characters of a string: no honest model comes near."""
 
 Number = int | float
 
@@ -45,10 +43,10 @@ def compute(tape: Tape, kind: str, inputs: list[Any]) -> Any:
     if kind in COMPARISONS:
         return _compared(COMPARISONS[kind], inputs)
     if kind in CONVERSIONS:
-        return _bounded(_converted(tape, CONVERSIONS[kind], inputs[0]))
+        return bounded(_converted(tape, CONVERSIONS[kind], inputs[0]))
     if kind in ARITHMETIC:
-        return _bounded(_calculated(tape, ARITHMETIC[kind], inputs))
-    return _bounded(CONTAINERS[kind](*inputs))
+        return bounded(_calculated(tape, ARITHMETIC[kind], inputs))
+    return bounded(CONTAINERS[kind](*inputs))
 
 
 def _is_tensor(value: Any) -> bool:
@@ -79,6 +77,8 @@ def _converted(tape: Tape, function: Callable[[Any], float], value: Any) -> Any:
 
 
 def _calculated(tape: Tape, function: Callable[..., Any], inputs: list[Any]) -> Any:
+    if function is operator.mul and any(isinstance(value, list) for value in inputs):
+        return containers.repeated(*inputs)
     if len(inputs) == 3 and inputs.pop() != 1:  # noqa: PLR2004 - a + alpha * b, of traced sizes
         raise UntranslatableError("it scales a size")
     if is_traced(inputs) and not isinstance(inputs[0], list):
@@ -90,13 +90,11 @@ def _numbers(inputs: list[Any]) -> list[Any]:
     return [value.item() if isinstance(value, Tensor) else value for value in inputs]
 
 
-def _bounded(value: Any) -> Any:
-    """``value``, unless it is one that a hostile program grows by squaring or doubling."""
-    if isinstance(value, int) and not -LARGEST_INT <= value < LARGEST_INT:
-        raise UntranslatableError("an integer overflows")
-    if isinstance(value, list | tuple | dict | str) and len(value) > LONGEST:
-        raise UntranslatableError(f"a list, dictionary or string grows beyond {LONGEST}")
-    return value
+def _power(base: Number, exponent: Number) -> Number:
+    if isinstance(exponent, int) and isinstance(base, int):
+        bounded(1 << min(64, max(0, base.bit_length() - 1) * exponent))
+    result: Number = base**exponent
+    return result
 
 
 def _reversed_sub(subtrahend: Number, minuend: Number) -> Number:
@@ -107,70 +105,9 @@ def _scalar(value: Any) -> Any:
     return value.item() if isinstance(value, Tensor) else value
 
 
-def _first(value: Any, *_: Any) -> Any:
-    return value
-
-
-def _nothing(*_: Any) -> None:
-    return None
-
-
-def _list(*items: Any) -> list[Any]:
-    return list(items)
-
-
-def _tuple(*items: Any) -> tuple[Any, ...]:
-    return items
-
-
-def _dictionary(*items: Any) -> dict[Any, Any]:
-    return dict(zip(items[::2], items[1::2], strict=True))
-
-
-def _item(container: Any, index: Any) -> Any:
-    return container[concrete(index)]
-
-
-def _slice(container: Any, start: int | None, stop: int | None, step: int = 1) -> Any:
-    return container[slice(concrete(start), concrete(stop), concrete(step))]
-
-
-def _contains(container: Any, item: Any) -> bool:
-    return concrete(item) in concrete(container)
-
-
-def _append(container: list[Any], item: Any) -> list[Any]:
-    container.append(item)
-    return container
-
-
-def _extend(container: list[Any], items: list[Any]) -> None:
-    container.extend(items)
-    _bounded(container)
-
-
-def _set_item(container: Any, index: Any, item: Any) -> Any:
-    container[concrete(index)] = item
-    return container
-
-
-def _range_length(start: int, stop: int, step: int) -> int:
-    return len(range(start, stop, step))
-
-
-def _derive_index(index: int, start: int, step: int) -> int:
-    return start + index * step
-
-
-def _format(template: str, *values: Any) -> str:
-    """``template`` with each ``{}`` filled: Python's own format would do much more than asked."""
-    first, *pieces = template.split("{}")
-    fillings = [str(value)[:100] for value in values]
-    return first + "".join(map(operator.add, fillings, pieces))
-
-
 ARITHMETIC: Final[Mapping[str, Callable[..., Any]]] = {
     "aten::add": operator.add,
+    "aten::add_": operator.iadd,
     "aten::ceil": math.ceil,
     "aten::div": operator.truediv,
     "aten::floor": math.floor,
@@ -178,6 +115,7 @@ ARITHMETIC: Final[Mapping[str, Callable[..., Any]]] = {
     "aten::floordiv": operator.floordiv,
     "aten::mul": operator.mul,
     "aten::neg": operator.neg,
+    "aten::pow": _power,
     "aten::remainder": operator.mod,
     "aten::rsub": _reversed_sub,
     "aten::sqrt": math.sqrt,
@@ -207,37 +145,5 @@ CONVERSIONS: Final[Mapping[str, Callable[[Any], Any]]] = {
     "aten::ScalarImplicit": _scalar,
     "aten::item": _scalar,
 }
-CONTAINERS: Final[Mapping[str, Callable[..., Any]]] = {
-    "aten::__contains__": _contains,
-    "aten::__derive_index": _derive_index,
-    "aten::__getitem__": _item,
-    "aten::__is__": operator.is_,
-    "aten::__isnot__": operator.is_not,
-    "aten::__range_length": _range_length,
-    "aten::_set_item": _set_item,
-    "aten::_unwrap_optional": _first,
-    "aten::append": _append,
-    "aten::copy": list,
-    "aten::extend": _extend,
-    "aten::format": _format,
-    "aten::is_autocast_enabled": lambda: False,
-    "aten::is_grad_enabled": lambda: True,
-    "aten::is_scripting": lambda: True,
-    "aten::keys": list,
-    "aten::len": len,
-    "aten::list": list,
-    "aten::slice": _slice,
-    "aten::values": lambda dictionary: list(dictionary.values()),
-    "aten::warn": _nothing,
-    "prim::DictConstruct": _dictionary,
-    "prim::ListConstruct": _list,
-    "prim::NumToTensor": _first,
-    "prim::TupleConstruct": _tuple,
-    "prim::TupleIndex": _item,
-    "prim::Uninitialized": _nothing,
-    "prim::type": operator.attrgetter("type"),
-    "prim::unchecked_cast": _first,
-    "prim::unchecked_unwrap_optional": _first,
-}
 OPERATORS: Final = {*ARITHMETIC, *COMPARISONS, *CONVERSIONS, *CONTAINERS}
-TENSOR_OPERATORS_TOO: Final = {*ARITHMETIC, *COMPARISONS, "aten::len", "aten::slice"}
+TENSOR_OPERATORS_TOO: Final = {*ARITHMETIC, *COMPARISONS, *containers.TENSOR_OPERATORS_TOO}

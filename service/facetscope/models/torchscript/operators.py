@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 from torch._C import parse_schema
 from torch._ops import OpOverload
-from torch.nn import functional
 
 from facetscope.models.graph import BATCHES
+from facetscope.models.torchscript.attention import record_attention, record_encoder_layer
 from facetscope.models.torchscript.calls import Call, apply
 from facetscope.models.torchscript.tape import Tape
 from facetscope.models.torchscript.tracing import (
@@ -25,8 +25,8 @@ aten: Final = torch.ops.aten
 ALLOWED: Final = frozenset(
     """
     _convolution conv1d conv2d conv3d conv_transpose1d conv_transpose2d convolution linear addmm
-    bilinear bmm baddbmm einsum matmul mm mv outer scaled_dot_product_attention
-    _native_multi_head_attention
+    _weight_norm bilinear bmm baddbmm dot einsum matmul mm mv outer scaled_dot_product_attention
+    _native_multi_head_attention _transformer_encoder_layer_fwd
 
     batch_norm group_norm instance_norm layer_norm local_response_norm rms_norm
     frobenius_norm linalg_vector_norm norm
@@ -58,8 +58,9 @@ ALLOWED: Final = frozenset(
     flatten flip gather hstack index index_put index_select lift_fresh_copy masked_fill meshgrid
     movedim narrow
     permute repeat repeat_interleave reshape reshape_as roll rot90 scatter select select_scatter
-    slice slice_scatter split split_with_sizes squeeze stack swapaxes swapdims t take_along_dim
-    tensor_split tile transpose tril triu unbind unflatten unfold unsqueeze view view_as vstack
+    mT numpy_T slice slice_scatter split split_with_sizes squeeze stack swapaxes swapdims t
+    take_along_dim tensor_split tile transpose tril triu unbind unflatten unfold unsqueeze view
+    view_as vstack
 
     arange empty empty_like eye fill full full_like linspace new_empty new_full new_ones new_zeros
     ones ones_like scalar_tensor tensor to type_as zero zeros zeros_like
@@ -88,6 +89,8 @@ DTYPES: Final = (
     torch.bfloat16,
 )
 """Element types, in the order of their numbers in c10/core/ScalarType.h."""
+
+Number = int | float
 
 QUESTIONS: Final[Mapping[str, Callable[[Tensor], Any]]] = {
     "aten::dim": Tensor.dim,
@@ -159,19 +162,6 @@ def perform(tape: Tape, operator: OpOverload, arguments: dict[str, Any], path: s
 def _pure(name: str) -> str:
     """The operator that computes what ``name`` does, which may be its in-place form."""
     return name if name in ALLOWED else name.removesuffix("_")
-
-
-def self_attention(
-    x: Tensor, qkv_weight: Tensor, qkv_bias: Tensor, weight: Tensor, bias: Tensor, *, heads: int
-) -> Tensor:
-    """Multi-head attention of ``x``, [batch, token, channel], to itself.
-
-    What ``aten::_native_multi_head_attention`` computes, with a gradient, which that has not.
-    """
-    qkv = functional.linear(x, qkv_weight, qkv_bias).unflatten(-1, (3, heads, -1))
-    query, key, value = qkv.permute(2, 0, 3, 1, 4)
-    attended = functional.scaled_dot_product_attention(query, key, value)
-    return functional.linear(attended.transpose(1, 2).flatten(2), weight, bias)
 
 
 def _normalized(tape: Tape, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -266,6 +256,29 @@ def _filled(tape: Tape, call: Call) -> Any:
     return apply(tape, call.of(operator, self=tape.image))
 
 
+def counted(
+    image: Tensor,
+    start: Number,
+    end: Number,
+    step: Number,
+    *,
+    dtype: torch.dtype | None = None,
+) -> Tensor:
+    """Numbers from ``start`` to ``end``, where ``image`` is."""
+    return torch.arange(start, end, step, dtype=dtype, device=image.device)
+
+
+def _arange(tape: Tape, call: Call) -> Any:
+    """A range; if its length follows the batch, so does its device."""
+    given = call.arguments
+    if not is_traced(given):
+        return apply(tape, call)
+    limits = [given.get("start", 0), given["end"], given.get("step", 1)]
+    name = tape.names.operator(call.path, call.label)
+    options = {"dtype": given["dtype"]}
+    return tape.record(counted, [tape.image, *limits], options, name=name, kind=call.label)
+
+
 def _new(tape: Tape, call: Call) -> Any:
     """A tensor of the type of another; it is a constant unless its size or filling is traced."""
     subject, *others = call.arguments.values()
@@ -274,22 +287,12 @@ def _new(tape: Tape, call: Call) -> Any:
     return apply(tape, call.of(call.operator, self=subject))
 
 
-def _self_attention(tape: Tape, call: Call) -> Any:
-    """Self-attention as torch fuses it in inference; see ``self_attention``."""
-    given = call.arguments
-    if given["mask"] is not None or not given["query"] is given["key"] is given["value"]:
-        raise UntranslatableError("only self-attention without a mask is translated")
-    names = ("query", "qkv_weight", "qkv_bias", "proj_weight", "proj_bias")
-    arguments, heads = [given[name] for name in names], {"heads": given["num_head"]}
-    kind = self_attention.__name__
-    name = tape.names.operator(call.path, kind)
-    return tape.record(self_attention, arguments, heads, name=name, kind=kind), None
-
-
 HANDLERS: Final[Mapping[str, Callable[[Tape, Call], Any]]] = {
     "_convolution": _convolution,
-    "_native_multi_head_attention": _self_attention,
+    "_native_multi_head_attention": record_attention,
+    "_transformer_encoder_layer_fwd": record_encoder_layer,
     "alpha_dropout": _input,
+    "arange": _arange,
     "batch_norm": _inferring,
     "dropout": _input,
     "feature_alpha_dropout": _input,

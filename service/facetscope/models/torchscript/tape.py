@@ -6,7 +6,8 @@ from typing import Any, final
 
 import torch
 from torch import Tensor, fx
-from torch.utils._pytree import tree_map
+from torch._ops import OpOverload
+from torch.utils._pytree import tree_leaves, tree_map
 
 from facetscope.models.graph import BATCHES, common_shape
 from facetscope.models.memory import Memory
@@ -16,9 +17,11 @@ from facetscope.models.torchscript.tracing import (
     TracedNumber,
     TracedTensor,
     UntranslatableError,
+    View,
     probed,
     version,
 )
+from facetscope.models.torchscript.views import rewrite_of_base, shares_memory
 
 
 @final
@@ -73,10 +76,10 @@ class Tape:
         arguments: Sequence[Any],
         options: Mapping[str, Any] = {},
         *,
-        name: str,
+        name: str | None,
         kind: str,
     ) -> Any:
-        """Write down a call whose result depends on the image.
+        """Write down a call whose result depends on the image; ``name`` is None for what is hidden.
 
         Returns:
             One traced tensor or number, or a list of them.
@@ -84,14 +87,75 @@ class Tape:
         Raises:
             UntranslatableError: It reads what an in-place operator has since overwritten.
         """
+        self._refresh(arguments, options)
         probes = probed(function, arguments, options)
         node = self._graph.call_function(
             function, tuple(self._lowered(list(arguments))), self._lowered(dict(options))
         )
-        return self._result(node, probes, name=name, kind=kind)
+        result = self._result(node, probes, name=name, kind=kind)
+        self._note_view(result, function, arguments, options)
+        return result
+
+    def rewrite(self, target: TracedTensor, node: fx.Node, path: str) -> None:
+        """Let ``node`` compute ``target`` from now on, within the module at ``path``.
+
+        What ``target`` is a view of follows, as far as that is known to be up to date.
+        """
+        views, view = [], target
+        while view.origin and not view.origin.base.stale:
+            views.append(view)
+            view = view.origin.base
+        target.rewrite(node)
+        for view in views:
+            if not self._rewrite_base(view, path):
+                break
+
+    def _rewrite_base(self, view: TracedTensor, path: str) -> bool:
+        """Compute anew what ``view`` shows a part of; tell whether it is known how."""
+        origin = view.origin
+        rewrite = rewrite_of_base(origin, view) if origin else None
+        if not origin or not rewrite:
+            return False
+        function, arguments = rewrite
+        origin.base.version = version(origin.base.probes[0])
+        kind = function.overloadpacket.__name__
+        name = self.names.operator(path, kind)
+        origin.base.node = self.record(function, arguments, name=name, kind=kind).node
+        return True
+
+    def refresh(self, tensor: TracedTensor) -> None:
+        """If ``tensor`` is a view, and was written through another, compute it anew."""
+        origin = tensor.origin
+        if origin is None or not tensor.stale:
+            return
+        self.refresh(origin.base)
+        if not origin.base.stale:
+            arguments = [origin.base, *origin.arguments]
+            renewed = self.record(origin.function, arguments, origin.options, name=None, kind="")
+            tensor.node, tensor.version = renewed.node, version(tensor.probes[0])
+
+    def _refresh(self, arguments: Sequence[Any], options: Mapping[str, Any]) -> None:
+        for leaf in tree_leaves((list(arguments), dict(options))):
+            if isinstance(leaf, TracedTensor):
+                self.refresh(leaf)
+
+    def _note_view(
+        self,
+        result: Any,
+        function: Callable[..., Any],
+        arguments: Sequence[Any],
+        options: Mapping[str, Any],
+    ) -> None:
+        """Remember of a view what it is of."""
+        base = arguments[0]
+        if not isinstance(base, TracedTensor) or not isinstance(result, TracedTensor):
+            return
+        if isinstance(function, OpOverload) and shares_memory(result, base):
+            result.origin = View(base, function, tuple(arguments[1:]), options)
 
     def number(self, function: Callable[..., float], *arguments: Any) -> TracedNumber:
         """Write down arithmetic with numbers that follow the batch size."""
+        self._refresh(arguments, {})
         probes = probed(function, arguments, {})
         return TracedNumber(
             self._graph.call_function(function, tuple(self._lowered(list(arguments)))), probes
@@ -110,6 +174,7 @@ class Tape:
         Raises:
             UntranslatableError: A constant or an output changed after it was computed.
         """
+        self._refresh(outputs, {})
         if any(output.stale for output in outputs):
             raise UntranslatableError("it writes to an output through another view")
         for tensor, used, _ in self._constants.values():
@@ -122,11 +187,14 @@ class Tape:
         }
         return fx.GraphModule(constants, self._graph)
 
-    def _result(self, node: fx.Node, probes: tuple[Any, ...], *, name: str, kind: str) -> Any:
+    def _result(
+        self, node: fx.Node, probes: tuple[Any, ...], *, name: str | None, kind: str
+    ) -> Any:
         match probes[0]:
             case Tensor() as first:
                 node.meta["shape"] = common_shape(*(probe.shape for probe in probes))
-                self.names.add_operator(name, kind, node)
+                if name is not None:
+                    self.names.add_operator(name, kind, node)
                 return TracedTensor(node, probes, version(first))
             case list() | tuple():
                 return [

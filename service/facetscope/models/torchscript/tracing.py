@@ -10,6 +10,7 @@ from typing import Any, Final, NoReturn
 
 import torch
 from torch import Tensor, fx
+from torch._ops import OpOverload
 from torch.utils._pytree import tree_leaves, tree_map
 
 from facetscope.models.graph import BATCHES
@@ -29,11 +30,13 @@ class TracedTensor:
         node: What computes it now; an in-place operator puts its own node here.
         probes: Its shape and type for each of ``BATCHES``, as meta tensors.
         version: Count of in-place operators on its memory, as of ``node``.
+        origin: The tensor whose memory it shows a part of, if it is a view.
     """
 
     node: fx.Node
     probes: tuple[Tensor, ...]
     version: int = 0
+    origin: "View | None" = None
 
     @property
     def stale(self) -> bool:
@@ -45,6 +48,23 @@ class TracedTensor:
         for probe in self.probes:
             torch.autograd.graph.increment_version(probe)
         self.node, self.version = node, version(self.probes[0])
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class View:
+    """How a tensor shows the memory of another: what ``function`` gives for ``base`` and the rest.
+
+    Attributes:
+        base: The tensor that is shown.
+        function: An operator that gives a view.
+        arguments: Its arguments after the first.
+        options: Its keyword arguments.
+    """
+
+    base: TracedTensor
+    function: OpOverload
+    arguments: tuple[Any, ...]
+    options: Mapping[str, Any]
 
 
 @dataclass(frozen=True, eq=False, slots=True)
