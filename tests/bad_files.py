@@ -82,7 +82,11 @@ FILES = {
         UNTRANSLATED,
         ["pixels of the image"],
     ),
-    "a loop of 10^15 rounds": (hostile_files.looping_onnx, UNTRANSLATED, ["'forever'", "Loop"]),
+    "a loop of 10^15 rounds": (
+        hostile_files.looping_onnx,
+        UNTRANSLATED,
+        ["more than 20000 steps"],
+    ),
     "an enormous constant": (
         lambda: hostile_files.scripted(hostile_files.Enormous()),
         UNTRANSLATED,

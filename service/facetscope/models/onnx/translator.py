@@ -6,7 +6,7 @@ operator's family registers. All else is folded into buffers and sizes (see ``fo
 
 from collections import ChainMap
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -38,7 +38,7 @@ from facetscope.models.onnx.tensors import (
     tensor_from,
 )
 
-STEPS: Final = 100_000
+STEPS: Final = 20_000
 """How many nodes are followed at most, those of loops and of functions as often as they are run."""
 
 GOING: Final = torch.ones((), dtype=torch.bool)
@@ -88,10 +88,13 @@ def translate(model: ModelProto, example: Tensor, probe: Probe | None = None) ->
 def _whole(model: ModelProto, example: Tensor) -> Translation:
     """The graph of a model each of whose nodes has a translation."""
     declared = next(iter(files.input_shape(model)), None)
-    with suppress(OperatorUnsupportedError, InputMismatchError):
+    try:
         free = _Walk(model, example, BATCHES).translation()
         if declared is None or keeps_images_apart(_computed(free)):
             return free
+    except (OperatorUnsupportedError, InputMismatchError) as error:
+        if isinstance(error.__cause__, folding.TooLargeError):
+            raise
     size = declared or 1
     return bound(_Walk(model, example, (size, size)).translation(), size)
 
@@ -268,7 +271,7 @@ class _Walk:
         """Compute one node: its results by name."""
         self._steps += 1
         if self._steps > STEPS:
-            raise UnsupportedValueError(f"the model takes more than {STEPS} steps")
+            raise folding.TooLargeError(f"the model takes more than {STEPS} steps")
         results = self._results(node, [scope.operand(name) for name in node.input], scope)
         pairs = zip(node.output, results, strict=False)
         named = {name: self._given(known) for name, known in pairs if name}
