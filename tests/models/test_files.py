@@ -98,7 +98,7 @@ def test_an_exported_program_declares_its_input(stored, dynamic_shapes, batch):
     assert InputSpec().resolved(file.guesses(None)).shape(1) == (1, 3, 8, 8)
     assert file.input_tensors == (InputTensor("input", (batch or -1, 3, 8, 8)),)
     assert file.translate(IMAGES).module(IMAGES)[0].shape == (2, 4, 6, 6)
-    assert file.parity(IMAGES, {}) is None
+    assert file.session([], torch.device("cpu")) is None
 
 
 def test_weights_in_other_files_are_forbidden(stored):

@@ -87,7 +87,7 @@ FILES = {
     "Core ML": (lambda: zipped(**{"m.mlpackage/Manifest.json": b"{}"}), "Core ML"),
     "GGUF": (lambda: b"GGUF" + bytes(99), "GGUF"),
     "NumPy": (lambda: b"\x93NUMPY\x01\0" + bytes(99), "NumPy"),
-    "nothing": (lambda: b"", "empty: send ONNX or TorchScript"),
+    "nothing": (lambda: b"", "empty: send ONNX, TorchScript or .pt2"),
 }
 
 

@@ -315,6 +315,17 @@ def test_identities_and_idle_casts_are_gone():
     assert_same(reading, translation.module, IMAGES, 1e-12)
 
 
+def test_a_dropout_that_gives_its_mask_too_stays():
+    """Of two outputs the first is taken, and of an image it would be its first row."""
+    file = model(
+        node("Dropout", ["x"], ["d", "mask"]),
+        node("Sigmoid", ["d"], ["y"]),
+    )
+    translation = translated(file)
+    _, reading = fused(translation)
+    assert_same(reading, translation.module, IMAGES, 1e-12)
+
+
 @pytest.mark.parametrize("name", ["d", "e", "p", "m"])
 def test_an_inner_value_can_still_be_read(name):
     """A layer that a fusion would swallow is computed where it is asked for."""

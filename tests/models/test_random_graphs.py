@@ -16,6 +16,7 @@ from tests.models.exported_program.samples import BATCH, exported
 
 from facetscope.models import exported_program, torchscript
 from facetscope.models import onnx as onnx_models
+from facetscope.models.groups import Groups
 
 SHAPE = (3, random_networks.SIDE, random_networks.SIDE)
 FEW = settings(max_examples=30, suppress_health_check=[HealthCheck.too_slow])
@@ -86,12 +87,14 @@ def gradient(function, batch):
 
 def assert_equal(translation, network):
     """Same outputs and same gradients, for one image and for several."""
+    size = translation.batch
+    compute = translation.module if size is None else Groups(translation.module, size)
     for batch in (1, 4):
         torch.testing.assert_close(
-            translation.module(images(batch))[0].detach(), network(images(batch)).detach()
+            compute(images(batch))[0].detach(), network(images(batch)).detach()
         )
         torch.testing.assert_close(
-            gradient(lambda x: translation.module(x)[0], images(batch)),
+            gradient(lambda x: compute(x)[0], images(batch)),
             gradient(network, images(batch)),
         )
 
@@ -99,14 +102,15 @@ def assert_equal(translation, network):
 def assert_layers_equal(translation, network):
     """Every module that was called has its value, as it was before anything overwrote it."""
     interpreter = torch.fx.Interpreter(translation.module, garbage_collect_values=False)
-    interpreter.run(images(2))
-    for name, value in captured(network).items():
+    batch = translation.batch or 2
+    interpreter.run(images(batch))
+    for name, value in captured(network, batch).items():
         found = translation.values[name].node
         torch.testing.assert_close(interpreter.env[found].detach(), value, msg=name)
 
 
-def captured(network):
-    """What each module gave, by the name that a translation has for it."""
+def captured(network, batch):
+    """What each module gave for so many images, by the name that a translation has for it."""
     values, calls = {}, Counter()
 
     def keep(name):
@@ -120,7 +124,7 @@ def captured(network):
     handles = [
         part.register_forward_hook(keep(name)) for name, part in network.named_modules() if name
     ]
-    network(images(2))
+    network(images(batch))
     for handle in handles:
         handle.remove()
     return values

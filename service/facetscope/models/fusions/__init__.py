@@ -5,6 +5,7 @@ what comes before as arithmetic (see ``algebra``), so that the order of sums and
 place of constants, do not matter.
 """
 
+from operator import getitem
 from typing import Final
 
 from torch import fx
@@ -53,9 +54,14 @@ def _rewrite(node: fx.Node, algebra: Algebra) -> None:
 def _skip_identities(graph: fx.Graph) -> None:
     """Read what an identity, or a conversion to the type that it has, is given instead of it."""
     for node in list(graph.nodes):
-        if kind_of(node) == "identity" or _is_idle_cast(node):
+        if _is_identity(node) or _is_idle_cast(node):
             node.replace_all_uses_with(node.args[0])
             graph.erase_node(node)
+
+
+def _is_identity(node: fx.Node) -> bool:
+    """Whether it gives just what it is given; a dropout may give a mask too."""
+    return kind_of(node) == "identity" and all(user.target is not getitem for user in node.users)
 
 
 def _is_idle_cast(node: fx.Node) -> bool:
