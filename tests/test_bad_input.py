@@ -152,6 +152,7 @@ def test_any_other_file_is_refused_with_help(describe, name):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("name", bad_files.SOUND)
 def test_damaged_files_never_bring_the_server_down(stub, name):
     """Uploads break. What is left is a model or an error of the domain: INTERNAL would be a bug."""
