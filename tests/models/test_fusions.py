@@ -139,7 +139,7 @@ def assert_same(one, other, images, tolerance):
 
 @pytest.mark.parametrize(("function", "steps"), SPELLINGS)
 def test_an_activation_is_one_call(function, steps):
-    """The spellings of exporters of several frameworks: torch, Keras, Paddle."""
+    """One function is spelled in many ways, and each comes to the same call."""
     translation = translated(model(*chain(steps), stored=CONSTANTS))
     calls, reading = fused(translation)
     assert calls == [getattr(functional, function)]

@@ -54,7 +54,7 @@ def apply_rows(x: Tensor, weights: Tensor, bias: Tensor | None) -> Tensor:
     """A linear layer, as one product of matrices.
 
     torch makes one of it only where the rows of ``x`` lie side by side; where tokens come before
-    images it repeats the weights for each token, which takes three times as long.
+    images it repeats the weights for each token.
     """
     results = F.linear(x.reshape(-1, x.shape[-1]), weights, bias)
     return results.reshape(*x.shape[:-1], results.shape[-1])
