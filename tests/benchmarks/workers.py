@@ -15,6 +15,7 @@ FORGET_PEAK = "5"
 
 GRACE_S = 10.0
 MEMORY_BYTES = 16 * 2**30
+PARITY_S = 120.0
 
 
 class Worker:
@@ -57,7 +58,9 @@ class Worker:
 @asynccontextmanager
 async def worker():
     """A worker that has opened nothing yet."""
-    process = await WorkerProcess.spawn(device="cpu", threads=1, memory_bytes=MEMORY_BYTES)
+    process = await WorkerProcess.spawn(
+        device="cpu", threads=1, parity_s=PARITY_S, memory_bytes=MEMORY_BYTES
+    )
     try:
         yield Worker(process)
     finally:
