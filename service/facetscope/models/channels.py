@@ -15,6 +15,7 @@ from torch import fx
 from torch.fx.node import map_arg
 from torch.utils._pytree import tree_leaves
 
+from facetscope.models import normalizing
 from facetscope.models.graph import shape_of
 from facetscope.models.onnx import (
     convolution,
@@ -199,7 +200,7 @@ RULES: Final[Mapping[Any, Rule]] = (
             *_aten("conv1d conv2d conv3d conv_transpose1d conv_transpose2d convolution"),
             *_aten("adaptive_avg_pool1d adaptive_avg_pool2d adaptive_max_pool2d"),
             *_aten("avg_pool1d avg_pool2d max_pool1d max_pool2d max_pool2d_with_indices"),
-            *_aten("batch_norm group_norm instance_norm"),
+            *_aten("group_norm"),
             *_aten("channel_shuffle pixel_shuffle pixel_unshuffle im2col col2im grid_sampler"),
             convolution.col2im,
             convolution.conv,
@@ -209,6 +210,8 @@ RULES: Final[Mapping[Any, Rule]] = (
             microsoft.fused_conv,
             microsoft_quantized.qlinear_average_pool,
             microsoft_quantized.qlinear_global_average_pool,
+            normalizing.batch_norm,
+            normalizing.instance_norm,
             normalization.batch_normalization,
             normalization.group_normalization,
             normalization.group_normalization_by_group,

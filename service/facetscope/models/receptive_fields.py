@@ -15,6 +15,7 @@ import torch
 from torch import fx
 
 from facetscope.domain.units import ReceptiveField
+from facetscope.models import normalizing
 from facetscope.models.field_rules import (
     Fields,
     Rule,
@@ -259,6 +260,6 @@ RULES: Final[Mapping[Any, Rule]] = (
             normalization.softmax,
         ],
     )
-    | _rules(batch_normalized, [*_aten("batch_norm"), normalization.batch_normalization])
+    | _rules(batch_normalized, [normalizing.batch_norm, normalization.batch_normalization])
 )
 """The rules of operators by what the nodes of both translators call."""

@@ -13,6 +13,7 @@ from torch.fx.node import map_arg
 from torch.nn import functional as F  # noqa: N812 (its usual name)
 
 from facetscope.domain.inputs import Guess, Source
+from facetscope.models import normalizing
 from facetscope.models.graph import shape_of
 from facetscope.models.onnx import casting, elementwise, normalization, shapes
 
@@ -34,7 +35,7 @@ CARRYING: Final = frozenset(
 )
 """Operators that hand it on."""
 
-STATISTICS: Final = {aten.batch_norm: 3, normalization.batch_normalization: 3}
+STATISTICS: Final = {normalizing.batch_norm: 3, normalization.batch_normalization: 3}
 """Operators that shift and scale by statistics of training, and where their means are given."""
 
 GREY_LEVELS: Final = (16.0, 240.0)

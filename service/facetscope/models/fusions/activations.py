@@ -8,6 +8,7 @@ import torch
 from torch import fx
 from torch.nn import functional as F  # noqa: N812 (its usual name)
 
+from facetscope.models import normalizing
 from facetscope.models.fusions.algebra import Algebra, aten, equal, kind_of, operands, orders
 from facetscope.models.fusions.patterns import Fusion, same_shape
 from facetscope.models.onnx import convolution, normalization
@@ -21,7 +22,14 @@ GATES: Final = {
 
 OVERWRITABLE: Final = frozenset(
     {
-        *(aten.add, aten.batch_norm, aten.conv1d, aten.conv2d, aten.convolution, aten.linear),
+        *(
+            aten.add,
+            aten.conv1d,
+            aten.conv2d,
+            aten.convolution,
+            aten.linear,
+            normalizing.batch_norm,
+        ),
         *(convolution.conv, normalization.batch_normalization, torch.add),
     }
 )

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 (its usual name)
 
+from facetscope.models.normalizing import scaled_by_channel
 from facetscope.models.onnx.registry import UnsupportedValueError, operator
 
 
@@ -22,16 +23,10 @@ def batch_normalization(
     spatial: int = 1,
     training_mode: int = 0,
 ) -> Tensor:
-    """ONNX BatchNormalization-15, as it is outside of training.
-
-    One multiplication and addition, which ``torch.vmap`` leaves in the layout that they are in.
-    """
+    """ONNX BatchNormalization-15, as it is outside of training."""
     if training_mode or not spatial:
         raise UnsupportedValueError("only inference with statistics by channel is supported")
-    factor = scale * torch.rsqrt(variance + epsilon)
-    by_channel = [-1] + [1] * (x.ndim - 2)
-    offset = (bias - mean * factor).reshape(by_channel)
-    return torch.addcmul(offset, x, factor.reshape(by_channel))
+    return scaled_by_channel(x, scale, bias, mean, variance, epsilon)
 
 
 @operator("InstanceNormalization")
@@ -39,7 +34,7 @@ def instance_normalization(
     x: Tensor, scale: Tensor, bias: Tensor, *, epsilon: float = 1e-5
 ) -> Tensor:
     """ONNX InstanceNormalization-22."""
-    return F.instance_norm(x, weight=scale, bias=bias, eps=epsilon)
+    return torch.group_norm(x, x.shape[1], scale, bias, epsilon)
 
 
 @operator("LayerNormalization", ignored=("stash_type",))

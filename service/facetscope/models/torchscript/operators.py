@@ -10,6 +10,7 @@ from torch import Tensor
 from torch._C import parse_schema
 from torch._ops import OpOverload
 
+from facetscope.models import normalizing
 from facetscope.models.graph import BATCHES
 from facetscope.models.torchscript.attention import record_attention, record_encoder_layer
 from facetscope.models.torchscript.calls import Call, apply
@@ -204,7 +205,16 @@ def _input(_: Tape, call: Call) -> Any:
 def _inferring(tape: Tape, call: Call) -> Any:
     """Batch normalization by its running statistics, whatever mode a trace was made in."""
     without = call.arguments["running_mean"] is None
-    return apply(tape, call.of(call.operator, training=without))
+    return _normalizing(tape, call.of(call.operator, training=without))
+
+
+def _normalizing(tape: Tape, call: Call) -> Any:
+    """A normalization of which torch's own gradient is wrong."""
+    if not is_traced(call.arguments):
+        return apply(tape, call)
+    positional, _ = call.split()
+    name = tape.names.operator(call.path, call.label)
+    return tape.record(getattr(normalizing, call.label), positional, name=name, kind=call.label)
 
 
 def _convolution(tape: Tape, call: Call) -> Any:
@@ -298,6 +308,7 @@ HANDLERS: Final[Mapping[str, Callable[[Tape, Call], Any]]] = {
     "feature_alpha_dropout": _input,
     "feature_dropout": _input,
     "full": _filled,
+    "instance_norm": _normalizing,
     "len": _length,
     "new_empty": _new,
     "new_full": _new,
