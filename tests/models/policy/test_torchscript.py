@@ -173,6 +173,21 @@ def test_an_expression_that_ends_torchs_compiler_is_refused(archive, kind):
         check_torchscript(archive)
 
 
+def branches(count):
+    """Statements of one choice among ``count``, before a return."""
+    chain = b"".join(b"  elif %d == 1:\n    y = input\n" % at for at in range(1, count))
+    return b"  if False:\n    y = input\n" + chain + b"  else:\n    y = input\n  return "
+
+
+def test_a_chain_of_branches_that_ends_torchs_compiler_is_refused(archive):
+    """Each is compiled within the one before, though the text is no deeper."""
+    with_code(archive, b"  return ", branches(200))
+    check_torchscript(archive)
+    with_code(archive, branches(200), branches(2002))
+    with pytest.raises(ModelForbiddenError, match=r"nested more than 2000 deep in .*line 400\d"):
+        check_torchscript(archive)
+
+
 def test_a_long_list_is_not_deep(archive):
     """Tables of numbers are written as lists."""
     with_code(archive, b"torch.relu(input)", b"[" + b"-1, " * 5000 + b"-1]")

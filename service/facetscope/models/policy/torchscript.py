@@ -33,8 +33,8 @@ WITHOUT_WEIGHTS: Final = (
 """What is wrong with a saved file of an optimized model, and what to do."""
 
 DEEPEST: Final = 2000
-"""Operators, subscripts and calls within one another, or levels of indentation: torch's compiler
-recurses, and ends its process between 1000 and 10000 of them."""
+"""Operators, subscripts and calls within one another, levels of indentation, or all ``elif`` of a
+file: torch's compiler recurses, and ends its process between 1000 and 10000 of them."""
 
 TOKEN: Final = re.compile(
     rb'''
@@ -45,7 +45,8 @@ TOKEN: Final = re.compile(
     | (?P<open> [\[({] )
     | (?P<close> [\])}] )
     | (?P<next> , )
-    | (?P<deeper> [-+*/%<>=&|^~.@] | \b(?:not|and|or|if|elif)\b )
+    | (?P<chained> \belif\b )
+    | (?P<deeper> [-+*/%<>=&|^~.@] | \b(?:not|and|or|if)\b )
     ''',
     re.VERBOSE,
 )
@@ -127,8 +128,11 @@ def _operators(code: bytes) -> Iterator[tuple[int, str]]:
 
 
 def _depths(code: bytes) -> Iterator[tuple[int, int]]:
-    """How deep the tree of an expression is at most, wherever it gets deeper."""
-    levels = [0]
+    """How deep the tree of an expression is at most, wherever it gets deeper.
+
+    Each ``elif`` is taken to be within all before it: torch compiles it so, and writes none itself.
+    """
+    levels, chained = [0], 0
     for token in TOKEN.finditer(code):
         match token.lastgroup:
             case "line" if len(levels) == 1:
@@ -140,6 +144,8 @@ def _depths(code: bytes) -> Iterator[tuple[int, int]]:
                 levels.pop()
             case "next":
                 levels[-1] = 0
+            case "chained":
+                chained += 1
             case "deeper":
                 levels[-1] += 1
-        yield token.start(), sum(levels)
+        yield token.start(), sum(levels) + chained
