@@ -73,6 +73,24 @@ def test_a_loop_with_a_number_of_turns_is_written_out():
     torch.testing.assert_close(collected, torch.stack([2 * largest, 4 * largest, 8 * largest]))
 
 
+def test_the_runtime_is_not_asked_for_what_a_loop_gives():
+    """Asking runs the whole model: only what stands behind an unknown node is worth it."""
+    file = model(
+        node("Loop", ["turns", "", "x"], ["y", "collected"], body=DOUBLING),
+        node("NonZero", ["y"], ["places"]),
+        stored={"turns": number(3)},
+        outputs=("y", "places"),
+    )
+    asked = []
+
+    def probe(names, batches):
+        asked.append(list(names))
+        return [[None for _ in names] for _ in batches]
+
+    translate(file, IMAGES[:1], probe)
+    assert asked == [["places"]]
+
+
 def test_a_loop_ends_when_its_condition_does():
     """Loops over sizes are written as conditions."""
     body = graph(

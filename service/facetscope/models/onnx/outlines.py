@@ -12,7 +12,7 @@ from facetscope.models.onnx import registry
 from facetscope.models.onnx.files import DEFAULT_DOMAIN
 from facetscope.models.onnx.operands import Outlines
 
-WRITTEN_OUT: Final = frozenset({"Constant", "If"})
+WRITTEN_OUT: Final = frozenset({"Constant", "If", "Loop"})
 """Operators that the translator follows itself."""
 
 Outline = tuple[tuple[int, ...], str]
