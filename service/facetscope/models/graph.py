@@ -1,6 +1,6 @@
 """What every translator gives: one ``torch.fx`` graph whose values keep the names of the file."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -96,14 +96,6 @@ def missing(graph: fx.Graph) -> Mapping[fx.Node, Obstacle]:
         elif node.target is untranslated:
             found[node] = Obstacle(*map(str, node.args[:3]))
     return found
-
-
-def keeps_images_apart(values: Iterable[Value]) -> bool:
-    """Whether each tensor has a part for each image, so that nothing was taken across them.
-
-    A file for one image may take the first along the batch axis, or the mean, and mean the image.
-    """
-    return all(min(value.shape, default=0) < 0 for value in values)
 
 
 def shape_of(node: fx.Node) -> tuple[int, ...]:

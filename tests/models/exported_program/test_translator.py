@@ -288,6 +288,19 @@ def test_what_is_taken_across_a_batch_of_one_is_of_each_image(translated):
     torch.testing.assert_close(module(images)[0], images - images.sigmoid())
 
 
+class Competing(nn.Module):
+    def forward(self, x):
+        return x * x.softmax(0) + x.cumsum(0)
+
+
+def test_images_of_a_batch_of_one_do_not_compete(translated):
+    """A softmax along the batch keeps its length: only the values would tell."""
+    images = pictures(3, dtype=torch.float64)
+    translation = translated(exported(Competing(), images[:1], dynamic_shapes=None), images)
+    assert translation.batch == 1
+    torch.testing.assert_close(computing(translation)(images)[0], 2 * images)
+
+
 @pytest.mark.parametrize("dynamic_shapes", [BATCH, None], ids=["dynamic", "static"])
 def test_the_graph_lives_on_the_device_of_its_buffers(translated, dynamic_shapes):
     """A file exported on one device serves on another: nothing stays behind."""

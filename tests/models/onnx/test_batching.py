@@ -26,12 +26,14 @@ STORED = {
     "0": np.array([0]),
     "one": np.array([1.0], np.float32),
     "first": np.array(0),
+    "zeroth": np.array(0),
     "1 4 36": np.array([1, 4, 36]),
     "2 4 36": np.array([2, 4, 36]),
 }
 CONV = node("Conv", ["x", "kernel"], ["conv"])
 ROWS = node("Reshape", ["conv", "1 4 36"], ["rows"])
 MEANS = node("ReduceMean", ["conv"], ["means"], axes=[2, 3], keepdims=0)
+SCALED = node("Mul", ["s", "conv"], ["y"])
 BOUND = {
     "a stored token joins the one image": [
         CONV,
@@ -55,6 +57,9 @@ BOUND = {
         node("ReduceMax", ["conv"], ["greatest"]),
         node("Div", ["conv", "greatest"], ["y"]),
     ],
+    "a softmax along the one image": [CONV, node("Softmax", ["conv"], ["s"], axis=0), SCALED],
+    "normalized with the one image": [CONV, node("MeanVarianceNormalization", ["conv"], ["y"])],
+    "a running sum": [CONV, node("CumSum", ["conv", "zeroth"], ["y"])],
 }
 
 

@@ -17,8 +17,9 @@ from facetscope.models.exported_program.program import Axis, Node, Program, Scop
 from facetscope.models.exported_program.schema import CHECKS, FUNCTIONS
 from facetscope.models.exported_program.scopes import Scopes
 from facetscope.models.exported_program.weights import tensors
-from facetscope.models.graph import BATCHES, Translation, bound, keeps_images_apart
+from facetscope.models.graph import BATCHES, Translation, bound
 from facetscope.models.memory import is_shortage
+from facetscope.models.separation import keeps_images_apart
 from facetscope.models.torchscript import language, operators
 from facetscope.models.torchscript.conclusion import RETURN, translation
 from facetscope.models.torchscript.evaluator import BUGS_OF_PROGRAMS, STEPS
@@ -50,7 +51,7 @@ def translate(path: Path, program: Program, example: Tensor) -> Translation:
         return _translated(path, program, example, BATCHES)
     with suppress(OperatorUnsupportedError, InputMismatchError):
         free = _translated(path, program, example, BATCHES)
-        if keeps_images_apart(free.values.values()):
+        if keeps_images_apart(free, free.values.values(), example):
             return free
     return bound(_translated(path, program, example, (fixed, fixed)), fixed)
 

@@ -22,7 +22,7 @@ from facetscope.domain.errors import (
     OperatorUnsupportedError,
 )
 from facetscope.domain.units import Obstacle
-from facetscope.models.graph import BATCHES, Translation, Value, bound, keeps_images_apart
+from facetscope.models.graph import BATCHES, Translation, Value, bound
 from facetscope.models.memory import Memory, is_shortage
 from facetscope.models.onnx import files, folding, functions, registry
 from facetscope.models.onnx.batching import REWRITES, Inputs
@@ -37,6 +37,7 @@ from facetscope.models.onnx.tensors import (
     dtype_from,
     tensor_from,
 )
+from facetscope.models.separation import keeps_images_apart
 
 STEPS: Final = 20_000
 """How many nodes are followed at most, those of loops and of functions as often as they are run."""
@@ -90,7 +91,7 @@ def _whole(model: ModelProto, example: Tensor) -> Translation:
     declared = next(iter(files.input_shape(model)), None)
     try:
         free = _Walk(model, example, BATCHES).translation()
-        if declared is None or keeps_images_apart(_computed(free)):
+        if declared is None or keeps_images_apart(free, _computed(free), example):
             return free
     except (OperatorUnsupportedError, InputMismatchError) as error:
         if isinstance(error.__cause__, folding.TooLargeError):
