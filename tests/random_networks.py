@@ -304,6 +304,10 @@ SMALL, LARGE = 4, 24
 """Sides of images below which they are not made smaller, and above which not larger."""
 
 
+WIDEST = 2
+"""Pixels of padding at one side; an image that is reflected there has to be larger."""
+
+
 def networks():
     """Networks for images of ``SIDE`` pixels, in inference and in double precision.
 
@@ -332,9 +336,10 @@ def _networks(draw):
     for _ in range(draw(st.integers(1, 4))):
         channels, side = _shape(layers, images)
         kinds = [convolutions] if side > SMALL else []
-        kinds += [activations, residuals, concatenations, normalizations, mixtures]
+        kinds += [activations, normalizations, mixtures]
+        kinds += [residuals, concatenations] if side > WIDEST else []
         kinds += [reductions] if side > SMALL else []
-        kinds += [enlargements] if side < LARGE else []
+        kinds += [enlargements] if WIDEST < side < LARGE else []
         layers.append(draw(draw(st.sampled_from(kinds))(channels)))
     if draw(st.booleans()):
         channels, _ = _shape(layers, images)
@@ -347,10 +352,10 @@ def _networks(draw):
 
 
 def _shape(layers, images):
-    """Number of channels, and length of the last axis, of what the layers compute."""
+    """Number of channels of what the layers compute, and length of the shortest axis of images."""
     with torch.no_grad():
         shape = nn.Sequential(*layers).eval()(images).shape
-    return shape[1], shape[-1]
+    return shape[1], min(shape[2:], default=shape[1])
 
 
 def _settled(network):

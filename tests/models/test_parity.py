@@ -27,6 +27,13 @@ def test_the_worst_output_is_named():
     assert (parity.output, parity.largest_absolute, parity.largest_relative) == ("z", 2, 0.2)
 
 
+def test_outputs_that_are_all_zero_do_not_differ():
+    """The head of an untrained ViT of torchvision gives nothing but zeros."""
+    zeros = torch.zeros(1, 5)
+    parity = compared({"y": zeros}, [zeros.numpy()], **BY)
+    assert (parity.largest_absolute, parity.largest_relative) == (0, 0)
+
+
 @pytest.mark.parametrize(
     "wrong", [np.array([[1, np.nan]]), np.array([[1.0, 2, 3]]), np.array([[1, np.inf]]), None]
 )

@@ -85,6 +85,11 @@ def gradient(function, batch):
     return torch.autograd.grad((outputs * weights).sum(), given_)[0]
 
 
+def among_others(network):
+    """``network`` in larger batches: of one image, torch differentiates normalization wrongly."""
+    return lambda x: network(torch.cat([x, x]))[: len(x)]
+
+
 def assert_equal(translation, network):
     """Same outputs and same gradients, for one image and for several."""
     size = translation.batch
@@ -95,7 +100,7 @@ def assert_equal(translation, network):
         )
         torch.testing.assert_close(
             gradient(lambda x: compute(x)[0], images(batch)),
-            gradient(network, images(batch)),
+            gradient(among_others(network), images(batch)),
         )
 
 
