@@ -16,6 +16,7 @@ from facetscope.models.network import Network
 from facetscope.models.onnx import translate
 
 node = helper.make_node
+RNG = np.random.default_rng(0)
 FILES = {**STATIC, "with ranges of each batch": {}}
 
 
@@ -86,7 +87,16 @@ def test_a_quantized_file_gives_the_scores_of_onnx_runtime(files, name, optimize
     assert expected.std() > 10 * step
 
 
-@pytest.mark.parametrize("name", ["QDQ", "QOperator", "QOperator by channel, signed"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "QDQ",
+        "QDQ in 16 bits",
+        "QDQ of ONNX Runtime's domain",
+        "QOperator",
+        "QOperator by channel, signed",
+    ],
+)
 def test_the_gradient_is_that_of_the_slow_definition(files, name):
     """Rounding passes gradients on as they are, clipping only within the range."""
     images = (1.5 * batch(2, 0, torch.float64)).requires_grad_()
@@ -98,6 +108,81 @@ def test_the_gradient_is_that_of_the_slow_definition(files, name):
     (right,) = torch.autograd.grad((expected * weights).sum(), images)
     torch.testing.assert_close(given, right)
     assert given.abs().flatten(1).amax(1).gt(1e-4).all()
+
+
+def test_the_gradient_of_ranges_of_each_batch_is_that_of_their_definition():
+    """The scale follows the largest and the least number, and its zero point counts as fixed."""
+    weights = RNG.integers(-100, 100, (3, 4)).astype(np.int8)
+    file = model(
+        node("ReduceMean", ["x"], ["rows"], axes=[2, 3], keepdims=0),
+        node("DynamicQuantizeLinear", ["rows"], ["q", "s", "z"]),
+        node("MatMulInteger", ["q", "weights", "z"], ["sums"]),
+        node("Cast", ["sums"], ["real"], to=TensorProto.FLOAT),
+        node("Mul", ["real", "s"], ["y"]),
+        stored={"weights": weights},
+    )
+    images = batch(4, 0, torch.float64)[..., :8, :8].requires_grad_()
+    rows = images.mean((2, 3))
+    least, largest = rows.min().clamp(max=0), rows.max().clamp(min=0)
+    scale = (largest - least) / 255
+    zero = torch.round(-least / scale).detach()
+    scaled = rows / scale
+    levels = scaled + (scaled.round() - scaled).detach()
+    expected = levels.clamp(-zero, 255 - zero) @ torch.from_numpy(weights).double() * scale
+    (given,) = translate(file, images.detach()).module(images)
+    assert_same_gradient(given, expected, images)
+
+
+@pytest.mark.parametrize(
+    ("domain", "blocks", "along"),
+    [("", 4, {"axis": 0, "block_size": 16}), ("com.microsoft", 1, {"axis": 1})],
+    ids=["in blocks", "of ONNX Runtime's domain, by column"],
+)
+@pytest.mark.parametrize(
+    ("kind", "limits"), [(TensorProto.INT4, (-8, 7)), (TensorProto.UINT4, (0, 15))]
+)
+def test_levels_of_four_bits_are_what_they_stand_for(kind, limits, domain, blocks, along):
+    """As weights of large models are stored, beside an image on levels of the same type."""
+    levels = RNG.integers(*limits, (64, 5), endpoint=True)
+    scales = RNG.uniform(0.01, 0.1, (blocks, 5)).astype(np.float32)
+    zeros = RNG.integers(*limits, (blocks, 5), endpoint=True)
+    shape = scales.shape if blocks > 1 else (5,)
+    file = model(
+        node("ReduceMean", ["x", "channels"], ["m"], keepdims=0),
+        node("Flatten", ["m"], ["rows"]),
+        node("QuantizeLinear", ["rows", "scale", "zero"], ["q"], domain=domain),
+        node("DequantizeLinear", ["q", "scale", "zero"], ["r"], domain=domain),
+        node("DequantizeLinear", ["w", "ws", "wz"], ["v"], domain=domain, **along),
+        node("MatMul", ["r", "v"], ["y"]),
+        stored={"scale": np.float32(0.08), "ws": scales.reshape(shape), "channels": np.array([1])},
+        opset_imports=[helper.make_opsetid("", 21), helper.make_opsetid("com.microsoft", 1)],
+    )
+    zero = sum(limits) // 2
+    for name, stored in {"w": levels, "wz": zeros.reshape(shape), "zero": np.array(zero)}.items():
+        file.graph.initializer.append(
+            helper.make_tensor(name, kind, stored.shape, stored.flatten().tolist())
+        )
+    images = batch(2, 0, torch.float64)[..., :8, :8].requires_grad_()
+    real = levels - zeros.repeat(64 // blocks, 0)
+    real = real * scales.astype(np.float64).repeat(64 // blocks, 0)
+    rows = torch.fake_quantize_per_tensor_affine(
+        images.mean(1).flatten(1), float(np.float32(0.08)), zero, *limits
+    )
+    (given,) = translate(file, images.detach()).module(images)
+    assert_same_gradient(given, rows @ torch.from_numpy(real), images)
+    (runtime,) = by_runtime(file, images.detach().float())
+    torch.testing.assert_close(given.detach().float(), runtime)
+
+
+def assert_same_gradient(given, expected, images):
+    """In outputs, too; and there is one."""
+    torch.testing.assert_close(given, expected)
+    weights = torch.linspace(-1, 1, given.numel(), dtype=given.dtype).reshape(given.shape)
+    found, wanted = (
+        torch.autograd.grad((each * weights).sum(), images)[0] for each in (given, expected)
+    )
+    torch.testing.assert_close(found, wanted)
+    assert wanted.abs().max() > 0
 
 
 @pytest.mark.parametrize("name", ["QDQ", "QOperator"])
