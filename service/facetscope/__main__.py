@@ -51,6 +51,11 @@ def _parser() -> argparse.ArgumentParser:
         type=int,
         help="memory that a worker may take (an equal share of nine tenths of what there is)",
     )
+    parser.add_argument(
+        "--decoded-bytes",
+        type=int,
+        help=f"memory of pictures that a worker decodes ahead ({default.decoded_bytes})",
+    )
     parser.add_argument("--device", choices=DEVICES, help="where to compute (auto)")
     parser.add_argument("--threads", type=int, help="processor threads of a worker (all cores)")
     parser.add_argument("--log-level", choices=LOG_LEVELS, help="what to log (INFO)")

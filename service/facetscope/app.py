@@ -69,6 +69,7 @@ async def running(settings: Settings) -> AsyncGenerator[int]:
             workers=settings.workers,
             queued=settings.queued,
             memory_bytes=settings.worker_memory_bytes or memory.share(settings.workers),
+            decoded_bytes=settings.decoded_bytes,
             grace_s=settings.grace_s,
         ),
     )

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 DEVICES: Final = ("auto", "cpu", "cuda")
 LEAST: Final = {"port": 0, "workers": 1, "queued": 0, "worker_memory_bytes": 0, "threads": 0}
+LEAST_DECODED: Final = 2**24
 LEAST_MEMORY: Final = 2**30
 LOG_LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR")
 
@@ -26,6 +27,8 @@ class Settings:
         queued: Jobs that may wait for a worker.
         worker_memory_bytes: Main memory that a worker may take; 0 for an equal share of nine tenths
             of what there is.
+        decoded_bytes: Main memory that a worker may take for pictures ahead of the network: files,
+            pictures that are being decoded, and pixels that wait.
         device: Where workers compute: ``cpu``, ``cuda``, or ``auto`` for CUDA where there is a GPU.
         threads: Processor threads of each worker; 0 for one for each core.
         parity_s: Time that a model's own runtime may take for a comparison, in seconds.
@@ -41,6 +44,7 @@ class Settings:
     workers: int = 2
     queued: int = 64
     worker_memory_bytes: int = 0
+    decoded_bytes: int = 256 * 2**20
     device: str = "auto"
     threads: int = 0
     parity_s: float = 60.0
@@ -60,6 +64,10 @@ class Settings:
         if 0 < self.worker_memory_bytes < LEAST_MEMORY:
             short = f"and torch alone takes more than {LEAST_MEMORY}: give 0, or more"
             raise ValueError(f"worker_memory_bytes is {self.worker_memory_bytes}, {short}")
+        if self.decoded_bytes < LEAST_DECODED:
+            raise ValueError(
+                f"decoded_bytes is {self.decoded_bytes}, and must be at least {LEAST_DECODED}"
+            )
         if self.device not in DEVICES:
             raise ValueError(f"device is {self.device!r}, and must be one of {', '.join(DEVICES)}")
         if self.log_level not in LOG_LEVELS:

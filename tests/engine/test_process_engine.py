@@ -25,7 +25,9 @@ async def make_engine(tmp_path):
 
     def make(**limits):
         chosen = Limits(
-            **{"workers": 1, "queued": 1, "memory_bytes": 3 * 2**30, "grace_s": 20.0} | limits
+            **{"workers": 1, "queued": 1, "memory_bytes": 3 * 2**30, "grace_s": 20.0}
+            | {"decoded_bytes": 2**26}
+            | limits
         )
         engines.append(
             ProcessEngine(locate=locate, device="cpu", threads=1, parity_s=30, limits=chosen)

@@ -11,8 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from facetscope.domain.errors import ImageSetUnreadableError
-from facetscope.images import archives
-from facetscope.images.archives import NamedPicture, pictures
+from facetscope.images import samples
+from facetscope.images.archives import Archives
+from facetscope.images.samples import NamedPicture
 
 FILES = {
     "set/cat/b.jpg": b"b",
@@ -64,7 +65,7 @@ def read(tmp_path):
     def read(data):
         path = tmp_path / "archive"
         path.write_bytes(data)
-        return list(pictures(path, source="set 1"))
+        return list(Archives([path], ["set 1"]).pictures())
 
     return read
 
@@ -115,7 +116,7 @@ def test_names_that_are_no_unicode_are_readable_all_the_same(read):
 @KINDS
 def test_a_picture_may_have_only_so_many_bytes(read, pack, monkeypatch):
     """A small archive can unpack to more than memory holds."""
-    monkeypatch.setattr(archives, "LARGEST_PICTURE", 1000)
+    monkeypatch.setattr(samples, "LARGEST_PICTURE", 1000)
     assert len(read(pack({"a.png": bytes(1000)}))) == 1
     with pytest.raises(ImageSetUnreadableError, match=r"a\.png has 1001 bytes"):
         read(pack({"a.png": bytes(1001)}))
@@ -188,4 +189,4 @@ def test_damage_is_an_error_of_the_set_or_harmless(read, pack, changes):
 def test_a_missing_file_is_not_the_users_fault(tmp_path):
     """The error says what happened, not that the archive is damaged."""
     with pytest.raises(FileNotFoundError):
-        next(pictures(tmp_path / "missing", source="set 1"))
+        Archives([tmp_path / "missing"], ["set 1"])

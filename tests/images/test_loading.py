@@ -10,11 +10,12 @@ from PIL import Image
 
 from facetscope.domain.inputs import InputSpec
 from facetscope.domain.jobs import InlineImage
-from facetscope.images.archives import NamedPicture
 from facetscope.images.fitting import read
 from facetscope.images.loading import load
+from facetscope.images.samples import NamedPicture
 
 SPEC = InputSpec(height=8, width=9, channels=3).resolved()
+MEMORY = 2**24
 BROKEN = (2, 7, 8, 9)
 
 
@@ -34,7 +35,7 @@ PICTURES = [
 @pytest.mark.parametrize("threads", [1, 4])
 def test_batches_hold_the_pictures_in_order(threads):
     """Names, labels and pixels belong together, whichever thread was quicker."""
-    batches = list(load(PICTURES, SPEC, batch=4, threads=threads))
+    batches = list(load(PICTURES, SPEC, batch=4, threads=threads, memory_bytes=MEMORY))
     whole = [picture for index, picture in enumerate(PICTURES) if index not in BROKEN]
     assert [name for batch in batches for name in batch.names] == [p.name for p in whole]
     assert [label for batch in batches for label in batch.labels] == [p.label for p in whole]
@@ -45,7 +46,7 @@ def test_batches_hold_the_pictures_in_order(threads):
 
 def test_pictures_that_cannot_be_decoded_are_named():
     """One bad file does not spoil a set, and does not vanish from it either."""
-    batches = list(load(PICTURES, SPEC, batch=4, threads=2))
+    batches = list(load(PICTURES, SPEC, batch=4, threads=2, memory_bytes=MEMORY))
     assert [batch.undecodable for batch in batches] == [
         ("2.png",),
         ("7.png",),
@@ -56,20 +57,26 @@ def test_pictures_that_cannot_be_decoded_are_named():
 
 def test_pictures_from_requests_are_loaded_alike():
     """A picture in a message is as good as one in an archive."""
-    (batch,) = load([InlineImage("a", "", file_of(0))], SPEC, batch=4, threads=1)
+    (batch,) = load(
+        [InlineImage("a", "", file_of(0))], SPEC, batch=4, threads=1, memory_bytes=MEMORY
+    )
     assert batch.names == ("a",)
 
 
 def test_an_empty_set_has_no_batches():
     """Whether that is too few is for the caller to say."""
-    assert list(load([], SPEC, batch=4, threads=1)) == []
+    assert list(load([], SPEC, batch=4, threads=1, memory_bytes=MEMORY)) == []
 
 
 def test_it_reads_one_batch_ahead_and_no_further():
     """A set may be larger than memory."""
     asked = []
     batches = load(
-        (asked.append(picture) or picture for picture in PICTURES), SPEC, batch=3, threads=2
+        (asked.append(picture) or picture for picture in PICTURES),
+        SPEC,
+        batch=3,
+        threads=2,
+        memory_bytes=MEMORY,
     )
     next(batches)
     assert len(asked) == 6
@@ -78,7 +85,7 @@ def test_it_reads_one_batch_ahead_and_no_further():
 def test_leaving_early_ends_the_threads():
     """A cancelled job leaves nothing behind that goes on decoding."""
     before = threading.active_count()
-    batches = load(PICTURES * 10, SPEC, batch=3, threads=2)
+    batches = load(PICTURES * 10, SPEC, batch=3, threads=2, memory_bytes=MEMORY)
     next(batches)
     batches.close()
     assert threading.active_count() == before

@@ -40,6 +40,9 @@ class Progress:
         unit: What it is done for, or ``None`` where it is done for all.
         done: How much of it is done.
         total: How much there is; 0 if not known.
+        rate: How much of it is done in a second; 0 if not known.
+        fraction: How much of the image set's bytes has been read, in [0, 1]; ``None`` where the
+            total is known, and for other work.
         objective: Mean over the batch of what is maximized, while synthesizing.
     """
 
@@ -47,6 +50,8 @@ class Progress:
     unit: Unit | None = None
     done: int = 0
     total: int = 0
+    rate: float = 0.0
+    fraction: float | None = None
     objective: float | None = None
 
 

@@ -114,6 +114,7 @@ class Discovery:
         thumbnails: How many thumbnails of nearest members a facet carries.
         seed: Of every random choice.
         runtime: What computes codes and activations.
+        undecodable_limit: Part of the pictures that need not be decodable; one must be.
     """
 
     selection: Selection = TopImages(200)
@@ -125,6 +126,7 @@ class Discovery:
     thumbnails: int = 8
     seed: int = 0
     runtime: Runtime = Runtime.AUTO
+    undecodable_limit: float = 1.0
 
     def __post_init__(self) -> None:
         _check("discovery.facets", self.facets, 1, 100)
@@ -133,6 +135,9 @@ class Discovery:
         _check("discovery.thumbnails", self.thumbnails, 0, 64)
         if not 0 < self.perplexity < inf:
             raise InvalidFieldError("discovery.perplexity", f"{self.perplexity} is not above 0")
+        if not 0 < self.undecodable_limit <= 1:
+            problem = f"{self.undecodable_limit:g} is not in (0, 1]"
+            raise InvalidFieldError("discovery.undecodable_limit", problem)
 
 
 class Start(Enum):

@@ -1,7 +1,6 @@
 """From a job to its events: opens the model, and calls the algorithms."""
 
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
-from itertools import islice
+from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import Final, final
 
@@ -14,27 +13,20 @@ from facetscope.domain.jobs import (
     DescribeModel,
     DiscoverFacets,
     Discovery,
-    ImageSet,
-    InlineImage,
     InspectUnits,
     Job,
     MaximizeActivation,
-    PredictedImages,
     Start,
     artifacts,
 )
-from facetscope.domain.units import Unit
 from facetscope.engine import frames
 from facetscope.engine.discovery import Discovered, discover
+from facetscope.engine.image_sets import DECODED_BYTES, Decoding, OpenImageSet
 from facetscope.engine.opened import PARITY_S, OpenModel, device_name, versions
-from facetscope.engine.survey import Survey, Surveyor
+from facetscope.engine.survey import Survey
 from facetscope.engine.synthesis import Target, noise, synthesize
-from facetscope.images.archives import NamedPicture, pictures
-from facetscope.images.loading import Batch, load
 from facetscope.models.memory import is_shortage
 
-BATCH: Final = 16
-DECODING_THREADS: Final = 2
 LISTED_UNDECODABLE: Final = 100
 
 
@@ -42,10 +34,18 @@ LISTED_UNDECODABLE: Final = 100
 class Inspector:
     """Does jobs, and keeps the model of the last one open."""
 
-    def __init__(self, *, device: str, threads: int, parity_s: float = PARITY_S) -> None:
+    def __init__(
+        self,
+        *,
+        device: str,
+        threads: int,
+        parity_s: float = PARITY_S,
+        decoded_bytes: int = DECODED_BYTES,
+    ) -> None:
         """Compute on ``device``: ``cpu``, ``cuda``, or ``auto`` for CUDA where there is a GPU.
 
-        A model's own runtime, wherever it is asked, has ``parity_s`` seconds to answer.
+        A model's own runtime, wherever it is asked, has ``parity_s`` seconds to answer. Pictures
+        take up to ``decoded_bytes`` of memory ahead of the network.
         """
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -57,6 +57,7 @@ class Inspector:
         torch.backends.cudnn.benchmark = False
         torch.backends.cudnn.allow_tf32 = False
         self._parity_s = parity_s
+        self._decoding = Decoding(decoded_bytes)
         self._model: OpenModel | None = None
 
     def run(self, job: Job, paths: Mapping[str, Path]) -> Generator[Event]:
@@ -71,11 +72,13 @@ class Inspector:
                 case DescribeModel():
                     yield (yield from model.description())
                 case DiscoverFacets():
-                    yield from _discover_facets(model, job, paths)
+                    images = OpenImageSet(model, job.images, paths, self._decoding)
+                    yield from _discover_facets(model, job, images)
                 case MaximizeActivation():
-                    yield from _maximize_activation(model, job)
+                    yield from _maximize_activation(model, job, self._decoding)
                 case InspectUnits():
-                    yield from _inspect_units(model, job, paths)
+                    images = OpenImageSet(model, job.images, paths, self._decoding)
+                    yield from _inspect_units(model, job, images)
         except (MemoryError, RuntimeError) as error:
             if not is_shortage(error):
                 raise
@@ -99,30 +102,28 @@ class Inspector:
 
 
 def _discover_facets(
-    model: OpenModel, job: DiscoverFacets, paths: Mapping[str, Path]
+    model: OpenModel, job: DiscoverFacets, images: OpenImageSet
 ) -> Generator[Event]:
-    images = _Images(model, job.images, paths)
     survey = yield from images.survey((job.unit,), job.discovery)
     found = yield from discover(survey, job.unit, job.discovery, images.pixels)
     yield from found.facets
-    yield _manifest(model, job, job.discovery, survey)
+    yield _manifest(model, job, job.discovery, survey, images.warnings)
 
 
-def _maximize_activation(model: OpenModel, job: MaximizeActivation) -> Generator[Event]:
+def _maximize_activation(
+    model: OpenModel, job: MaximizeActivation, decoding: Decoding
+) -> Generator[Event]:
     target = model.target(job.unit)
     target.check(job.synthesis.schedule)
     if job.starts:
-        starts = _given(model, job)
+        starts = _given(model, job, decoding)
     else:
         starts = noise((job.count, *target.shape), job.synthesis, job.unit)
     yield from synthesize(target, starts, job.synthesis, natural=None)
     yield _manifest(model, job)
 
 
-def _inspect_units(
-    model: OpenModel, job: InspectUnits, paths: Mapping[str, Path]
-) -> Generator[Event]:
-    images = _Images(model, job.images, paths)
+def _inspect_units(model: OpenModel, job: InspectUnits, images: OpenImageSet) -> Generator[Event]:
     targets = {unit: model.target(unit) for unit in job.units}
     for target in targets.values():
         target.check(job.synthesis.schedule)
@@ -132,7 +133,7 @@ def _inspect_units(
         yield from found.facets
         starts = _starts(target, job, found)
         yield from synthesize(target, starts, job.synthesis, survey.activations[unit])
-    yield _manifest(model, job, job.discovery, survey)
+    yield _manifest(model, job, job.discovery, survey, images.warnings)
 
 
 def _starts(target: Target, job: InspectUnits, found: Discovered) -> Tensor:
@@ -141,61 +142,20 @@ def _starts(target: Target, job: InspectUnits, found: Discovered) -> Tensor:
     return noise((len(found.facets), *target.shape), job.synthesis, target.unit)
 
 
-def _given(model: OpenModel, job: MaximizeActivation) -> Tensor:
-    (batch,) = load(job.starts, model.input, batch=len(job.starts), threads=DECODING_THREADS)
+def _given(model: OpenModel, job: MaximizeActivation, decoding: Decoding) -> Tensor:
+    (batch,) = decoding.load(job.starts, model, batch=len(job.starts))
     if batch.undecodable:
         names = batch.undecodable
         raise ImagesUndecodableError(len(names), len(job.starts), names)
     return batch.pixels.float()
 
 
-@final
-class _Images:
-    """The image set of a job, read as often as need be: only codes are kept of most images."""
-
-    def __init__(self, model: OpenModel, images: ImageSet, paths: Mapping[str, Path]) -> None:
-        self._model = model
-        self._images = images
-        self._archives = [paths[digest] for digest in images.digests]
-
-    def survey(
-        self, units: Sequence[Unit], discovery: Discovery
-    ) -> Generator[Progress, None, Survey]:
-        """Pass the set through the network."""
-        read_from = {unit: self._model.target(unit).layer for unit in units}
-        code_layer = self._model.code_layer(discovery.code_layer)
-        layers = list(dict.fromkeys([*read_from.values(), code_layer]))
-        with self._model.passes(layers, discovery.runtime) as passes:
-            surveyor = Surveyor(
-                passes,
-                self._model.preprocessing,
-                read_from,
-                code_layer,
-                predictions=isinstance(discovery.selection, PredictedImages),
-            )
-            return (yield from surveyor.survey(self._load(self._pictures())))
-
-    def pixels(self, places: Sequence[int]) -> Iterator[Tensor]:
-        """Pixels of the pictures at these places of the set, which ascend."""
-        for batch in self._load(self._at(places)):
-            yield from batch.pixels
-
-    def _at(self, places: Sequence[int]) -> Iterator[NamedPicture | InlineImage]:
-        chosen = frozenset(places)
-        last = islice(self._pictures(), places[-1] + 1)
-        return (picture for place, picture in enumerate(last) if place in chosen)
-
-    def _pictures(self) -> Iterator[NamedPicture | InlineImage]:
-        for index, archive in enumerate(self._archives):
-            yield from pictures(archive, source=f"archive {index} ({self._images.digests[index]})")
-        yield from self._images.inline
-
-    def _load(self, chosen: Iterable[NamedPicture | InlineImage]) -> Iterator[Batch]:
-        return load(chosen, self._model.input, batch=BATCH, threads=DECODING_THREADS)
-
-
 def _manifest(
-    model: OpenModel, job: Job, discovery: Discovery | None = None, survey: Survey | None = None
+    model: OpenModel,
+    job: Job,
+    discovery: Discovery | None = None,
+    survey: Survey | None = None,
+    warnings: tuple[str, ...] = (),
 ) -> Manifest:
     undecodable = survey.undecodable if survey else ()
     return Manifest(
@@ -210,5 +170,5 @@ def _manifest(
         undecodable_count=len(undecodable),
         job_digest=frames.digest(job),
         forward=survey.forward if survey else None,
-        warnings=survey.warnings if survey else (),
+        warnings=(*(survey.warnings if survey else ()), *warnings),
     )

@@ -36,12 +36,14 @@ class Limits:
         workers: Models loaded at a time, each in its own process.
         queued: Jobs that may wait for a worker; further ones are refused.
         memory_bytes: Main memory that a worker may write to, files of code and weights not counted.
+        decoded_bytes: Of these, what pictures may take ahead of the network.
         grace_s: Time that a worker has to end a job that nobody wants any more, in seconds.
     """
 
     workers: int
     queued: int
     memory_bytes: int
+    decoded_bytes: int
     grace_s: float
 
 
@@ -124,6 +126,7 @@ class ProcessEngine:
                 threads=self._threads,
                 parity_s=self._parity_s,
                 memory_bytes=self._limits.memory_bytes,
+                decoded_bytes=self._limits.decoded_bytes,
             )
         except BaseException:
             self._free(model)

@@ -2,6 +2,7 @@
 
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 import torch
 from torch import Tensor
@@ -26,6 +27,8 @@ from facetscope.domain.units import Layer, Unit
 from facetscope.engine.forward import Passes
 from facetscope.images.loading import Batch
 from facetscope.images.preprocessing import Preprocessing
+
+NO_PICTURES: Final = "there is no picture in it; archives within archives are not opened"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -109,7 +112,8 @@ class Surveyor:
                     pixels = batch.pixels.to(self.preprocessing.scale.device).float()
                     values = self.passes.read(self.preprocessing(pixels))
                 self._note(notes, batch, dict(zip(self.passes.layers, values, strict=True)))
-            yield Progress(work=Work.ENCODING_IMAGES, done=len(notes.names))
+            done = len(notes.names) + len(notes.undecodable)
+            yield Progress(work=Work.ENCODING_IMAGES, done=done)
         return notes.survey(self.passes)
 
     def _note(self, notes: "_Notes", batch: Batch, activations: Mapping[Layer, Tensor]) -> None:
@@ -145,7 +149,7 @@ class _Notes:
     def survey(self, passes: Passes) -> Survey:
         undecodable = tuple(self.undecodable)
         if not self.names and not undecodable:
-            raise ImageSetUnreadableError("the image set", "there is no picture in it")
+            raise ImageSetUnreadableError("the image set", NO_PICTURES)
         if not self.names:
             raise ImagesUndecodableError(len(undecodable), len(undecodable), undecodable)
         return Survey(

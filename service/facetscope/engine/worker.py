@@ -1,6 +1,6 @@
 """The main of a worker process: takes jobs from its pipe, does them, and sends their events.
 
-python -m facetscope.engine.worker DEVICE THREADS PARITY_S MEMORY_BYTES
+python -m facetscope.engine.worker DEVICE THREADS PARITY_S MEMORY_BYTES DECODED_BYTES
 """
 
 from __future__ import annotations
@@ -61,12 +61,14 @@ class Pipe:
             os._exit(0)
 
 
-def serve(pipe: Pipe, device: str, *, threads: int, parity_s: float) -> None:
+def serve(pipe: Pipe, device: str, *, threads: int, parity_s: float, decoded_bytes: int) -> None:
     """Do jobs from ``pipe`` until the process ends."""
     # Imported here, so that a front that is gone is noticed while torch is still loading.
     from facetscope.engine.inspection import Inspector  # noqa: PLC0415
 
-    inspector = Inspector(device=device, threads=threads, parity_s=parity_s)
+    inspector = Inspector(
+        device=device, threads=threads, parity_s=parity_s, decoded_bytes=decoded_bytes
+    )
     for task in pipe.tasks():
         job = frames.decode(task.job, cast("type[Job]", Job))
         paths = {digest: Path(path) for digest, path in task.paths.items()}
@@ -90,10 +92,16 @@ def _do(pipe: Pipe, events: Generator[Event]) -> None:
 
 def main() -> None:
     """Serve on the standard streams, which nothing else in this process gets to use."""
-    _, device, threads, parity_s, memory_bytes = sys.argv
+    _, device, threads, parity_s, memory_bytes, decoded_bytes = sys.argv
     pipe = Pipe(*sandbox.private_streams())
     sandbox.confine(int(memory_bytes))
-    serve(pipe, device, threads=int(threads), parity_s=float(parity_s))
+    serve(
+        pipe,
+        device,
+        threads=int(threads),
+        parity_s=float(parity_s),
+        decoded_bytes=int(decoded_bytes),
+    )
 
 
 if __name__ == "__main__":

@@ -64,11 +64,17 @@ class WorkerProcess:
 
     @classmethod
     async def spawn(
-        cls, *, device: str, threads: int, parity_s: float, memory_bytes: int
+        cls,
+        *,
+        device: str,
+        threads: int,
+        parity_s: float,
+        memory_bytes: int,
+        decoded_bytes: int,
     ) -> WorkerProcess:
         """Start a worker in an empty folder, with an environment that holds no secrets."""
         folder = TemporaryDirectory(prefix="facetscope-worker-", ignore_cleanup_errors=True)
-        arguments = (device, str(threads), str(parity_s), str(memory_bytes))
+        arguments = (device, *map(str, (threads, parity_s, memory_bytes, decoded_bytes)))
         try:
             return cls(await _spawned(folder.name, arguments), folder)
         except BaseException:

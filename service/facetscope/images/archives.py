@@ -1,33 +1,21 @@
 """Image sets as files: the pictures in a tar (plain or gzip) or a zip, one after the other."""
 
-import gzip
 import struct
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Iterator
-from dataclasses import dataclass
-from io import BufferedIOBase
-from pathlib import Path, PurePosixPath
-from typing import IO, Final, cast
-
-from typing_extensions import override
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from io import BufferedReader
+from pathlib import Path
+from typing import Final, final
 
 from facetscope.domain.errors import ImageSetUnreadableError
+from facetscope.images.members import Member, members, zip_pictures
+from facetscope.images.samples import NamedPicture, labelled, picture_file
 
-LARGEST_PICTURE: Final = 64 * 2**20
-"""Bytes that one picture's file may have."""
-
-_SUFFIXES: Final = frozenset(
-    {
-        *(".avif", ".bmp", ".gif", ".heic", ".heif", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg"),
-        *(".npy", ".png", ".ppm", ".tif", ".tiff", ".webp"),
-    }
-)
-"""What pictures are called. Some cannot be decoded here; they are named, not passed over."""
-
-_COMPRESSIONS: Final = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
-_ENCRYPTED: Final = 1
+LISTED_UNLABELLED: Final = 3
+"""How many sidecars a warning names."""
 
 _DAMAGE: Final = (
     tarfile.TarError,
@@ -41,97 +29,125 @@ _DAMAGE: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class NamedPicture:
-    """The file of a picture.
+@final
+class Archives:
+    """The archives of an image set, one after the other.
+
+    They are read as streams, and may be larger than memory. How far the latest reading of all
+    pictures has come can be seen meanwhile.
 
     Attributes:
-        name: Its path in the archive.
-        label: Name of the folder that it lies in; empty at the top.
-        data: The file.
+        total: Pictures in them; ``None`` if only reading them through can tell.
     """
 
-    name: str
-    label: str
-    data: bytes
+    def __init__(self, paths: Sequence[Path], names: Sequence[str]) -> None:
+        """Look at archives, and read none but the directories of zips.
+
+        Args:
+            paths: Where they are; of what kind is found from their first bytes.
+            names: What errors call them.
+
+        Raises:
+            ImageSetUnreadableError: The directory of a zip is damaged.
+        """
+        self._paths = tuple(zip(paths, names, strict=True))
+        self._sizes = [path.stat().st_size for path in paths]
+        counts = [_zip_pictures(path, name) for path, name in self._paths]
+        self.total = None if None in counts else sum(count or 0 for count in counts)
+        self._ends: list[int] = []
+        self._position = 0.0
+        self._unlabelled: list[str] = []
+        self._unlabelled_count = 0
+
+    @property
+    def fraction(self) -> float:
+        """How much of all bytes is behind, in [0, 1]."""
+        done = sum(self._sizes[: len(self._ends)])
+        current = self._sizes[len(self._ends) : len(self._ends) + 1]
+        return min(1.0, (done + sum(current) * self._position) / max(sum(self._sizes), 1))
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What was wrong with the labels, a sentence."""
+        if not self._unlabelled_count:
+            return ()
+        names = ", ".join(self._unlabelled)
+        sentence = (
+            f"sidecar files that give no label: {self._unlabelled_count}, among them {names}; a "
+            ".cls has one line of text, a .json has a text or a whole number as label"
+        )
+        return (sentence,)
+
+    def pictures(self) -> Iterator[NamedPicture]:
+        """Read all pictures, in order, one at a time.
+
+        Links, hidden files, and files that are not called what pictures are called are passed over.
+
+        Raises:
+            ImageSetUnreadableError: An archive is of another kind, damaged or cut off, or goes
+                beyond a limit of ``members`` or ``samples``.
+        """
+        self._ends, self._unlabelled, self._unlabelled_count = [], [], 0
+        seen = 0
+        for path, name in self._paths:
+            self._position = 0.0
+            with _opened(path, name) as file:
+                for picture in labelled(self._watched(file, path), self._note_unlabelled):
+                    seen += 1
+                    yield picture
+            self._ends.append(seen)
+
+    def at(self, places: Sequence[int]) -> Iterator[NamedPicture]:
+        """Read the pictures at these places of all, which ascend, after ``pictures`` has ended.
+
+        Archives that have none of them stay closed, and none is read beyond the last of them. The
+        pictures have no labels.
+        """
+        begin = 0
+        for (path, name), end in zip(self._paths, self._ends, strict=True):
+            wanted = frozenset(place - begin for place in places if begin <= place < end)
+            if wanted:
+                with _opened(path, name) as file:
+                    yield from _chosen(members(file, size=path.stat().st_size), wanted)
+            begin = end
+
+    @property
+    def seen(self) -> int:
+        """How many pictures ``pictures`` gave."""
+        return self._ends[-1] if self._ends else 0
+
+    def _watched(self, file: BufferedReader, path: Path) -> Iterator[Member]:
+        for member in members(file, size=path.stat().st_size):
+            self._position = member.position
+            yield member
+
+    def _note_unlabelled(self, name: str) -> None:
+        self._unlabelled_count += 1
+        if len(self._unlabelled) < LISTED_UNLABELLED:
+            self._unlabelled.append(name)
 
 
-def pictures(path: Path, *, source: str) -> Iterator[NamedPicture]:
-    """Read the pictures of an archive, in its own order, one at a time.
+def _chosen(files: Iterator[Member], wanted: frozenset[int]) -> Iterator[NamedPicture]:
+    place, left = 0, len(wanted)
+    for member in files:
+        if member.is_picture:
+            if place in wanted:
+                yield NamedPicture(member.name, "", picture_file(member))
+                left -= 1
+                if not left:
+                    return
+            place += 1
 
-    Links, hidden files, and files that are not called what pictures are called are passed over.
 
-    Args:
-        path: The archive; what kind it is of is found from its first bytes.
-        source: What errors call it.
+def _zip_pictures(path: Path, name: str) -> int | None:
+    with _opened(path, name) as file:
+        return zip_pictures(file)
 
-    Raises:
-        ImageSetUnreadableError: It is of another kind, damaged or cut off, or has a picture of more
-            than ``LARGEST_PICTURE`` bytes.
-    """
+
+@contextmanager
+def _opened(path: Path, name: str) -> Iterator[BufferedReader]:
     with path.open("rb") as file:
         try:
-            yield from _pictures(file)
+            yield file
         except _DAMAGE as problem:
-            raise ImageSetUnreadableError(source, str(problem)) from problem
-
-
-def _pictures(file: BufferedIOBase) -> Iterator[NamedPicture]:
-    magic = file.read(2)
-    file.seek(0)
-    if magic == b"PK":
-        yield from _in_zip(file)
-    elif magic == b"\x1f\x8b":
-        with gzip.GzipFile(fileobj=file) as unpacked:
-            yield from _in_tar(unpacked)
-    else:
-        yield from _in_tar(file)
-
-
-def _in_tar(file: BufferedIOBase) -> Iterator[NamedPicture]:
-    with tarfile.open(fileobj=file, mode="r:", tarinfo=_Header, errors="replace") as archive:
-        for entry in archive:
-            if entry.isreg() and _is_picture(entry.name):
-                _check_size(entry.name, entry.size)
-                yield _named(entry.name, cast("IO[bytes]", archive.extractfile(entry)).read())
-
-
-class _Header(tarfile.TarInfo):
-    """A header that must be one, where ``tarfile`` takes damage for the end of the archive."""
-
-    @classmethod
-    @override
-    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> "_Header":
-        try:
-            return super().frombuf(buf, encoding, errors)
-        except tarfile.HeaderError as problem:
-            if len(buf) == tarfile.BLOCKSIZE and not any(buf):
-                raise  # the mark of the end
-            raise tarfile.ReadError(
-                f"another kind of file, damaged or cut off ({problem})"
-            ) from None
-
-
-def _in_zip(file: BufferedIOBase) -> Iterator[NamedPicture]:
-    with zipfile.ZipFile(file) as archive:
-        for entry in archive.infolist():
-            if _is_picture(entry.filename):
-                _check_size(entry.filename, entry.file_size)
-                if entry.flag_bits & _ENCRYPTED or entry.compress_type not in _COMPRESSIONS:
-                    raise ValueError(f"{entry.filename} is encrypted, or packed in an unusual way")
-                yield _named(entry.filename, archive.read(entry))
-
-
-def _is_picture(name: str) -> bool:
-    path = PurePosixPath(name)
-    hidden = any(part.startswith((".", "__MACOSX")) and part != ".." for part in path.parts)
-    return path.suffix.lower() in _SUFFIXES and not hidden and not name.endswith("/")
-
-
-def _check_size(name: str, size: int) -> None:
-    if size > LARGEST_PICTURE:
-        raise ValueError(f"{name} has {size} bytes, and a picture may have {LARGEST_PICTURE}")
-
-
-def _named(name: str, data: bytes) -> NamedPicture:
-    return NamedPicture(name, PurePosixPath(name).parent.name, data)
+            raise ImageSetUnreadableError(name, str(problem)) from problem

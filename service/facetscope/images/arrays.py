@@ -17,6 +17,9 @@ MAGIC: Final = b"\x93NUMPY"
 
 PICTURE_RANK: Final = 3
 
+LEVELS_BYTES: Final = 3
+"""Bytes that levels and what they are computed from take for each byte of a file, at most."""
+
 _HEADERS: Final[Mapping[tuple[int, int], Callable[[BytesIO], Any]]] = {
     (1, 0): formats.read_array_header_1_0,
     (2, 0): formats.read_array_header_2_0,

@@ -1,6 +1,7 @@
 """Pictures brought to the size of a network's input, as torchvision's transforms do it."""
 
 import math
+from contextlib import AbstractContextManager, nullcontext
 from typing import Final
 
 import numpy as np
@@ -11,7 +12,8 @@ from torch import Tensor
 
 from facetscope.domain.inputs import COLOURS, GREY, Fit, Input, Interpolation
 from facetscope.images import arrays
-from facetscope.images.decoding import UndecodableError, decode
+from facetscope.images.decoding import UndecodableError, opened
+from facetscope.images.room import Room
 
 Pixels = UInt8[Tensor, "channel height width"]
 """One picture, with as many channels as the network's input has, in [0, 255]."""
@@ -32,19 +34,27 @@ _LARGEST_RESIZED: Final = 2**24
 kept is resized, within one grey level of the same."""
 
 
-def read(data: bytes, spec: Input) -> Pixels:
+def read(data: bytes, spec: Input, room: Room | None = None) -> Pixels:
     """Decode a file, and fit it to ``spec``.
 
     Pictures have 1 or 3 channels; other numbers of channels come as arrays, see ``arrays``.
+
+    Args:
+        data: The file.
+        spec: The network's input.
+        room: Memory that whole pictures take; if not given, any.
 
     Raises:
         UndecodableError: Whatever is wrong with the file.
     """
     if data.startswith(arrays.MAGIC):
-        return torch.cat([fit(band, spec) for band in arrays.bands(data, spec.channels)])
+        with _taken(room, arrays.LEVELS_BYTES * len(data)):
+            return torch.cat([fit(band, spec) for band in arrays.bands(data, spec.channels)])
     if spec.channels not in (GREY, COLOURS):
         raise UndecodableError(f"a picture file has no {spec.channels} channels: send .npy arrays")
-    return fit(decode(data, channels=spec.channels, detail=_detail(spec)), spec)
+    picture = opened(data, detail=_detail(spec))
+    with _taken(room, picture.size_bytes):
+        return fit(picture.decode(channels=spec.channels), spec)
 
 
 def fit(picture: Image.Image, spec: Input) -> Pixels:
@@ -59,6 +69,10 @@ def fit(picture: Image.Image, spec: Input) -> Pixels:
     else:
         fitted = _cut(picture, _resized_size(picture, spec), spec)
     return torch.from_numpy(np.atleast_3d(np.array(fitted))).permute(2, 0, 1).contiguous()
+
+
+def _taken(room: Room | None, needed: int) -> AbstractContextManager[None]:
+    return nullcontext() if room is None else room.taken(needed)
 
 
 def _detail(spec: Input) -> int | None:

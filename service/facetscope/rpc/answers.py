@@ -84,6 +84,8 @@ def _progress(event: Progress) -> inspection_pb2.Progress:
         unit=_unit(event.unit),
         done=event.done,
         total=event.total,
+        rate=event.rate,
+        fraction=event.fraction,
         objective=event.objective,
     )
 

@@ -174,6 +174,7 @@ def _discovery(message: facet_pb2.Discovery) -> Discovery:
         seed=message.seed,
         runtime=_member("discovery.runtime", Runtime, model_pb2.Runtime, message.runtime)
         or default.runtime,
+        undecodable_limit=message.undecodable_limit or default.undecodable_limit,
     )
 
 

@@ -170,8 +170,10 @@ class InspectionServiceStub(typing.Generic[_InspectionServiceDescribeModelType, 
     - `NOT_FOUND`, reason `LAYER_NOT_FOUND`: the model has no such layer; the metadata lists near ones.
     - `OUT_OF_RANGE`, reason `CHANNEL_OUT_OF_RANGE` or `POSITION_OUT_OF_RANGE`: the layer has no such
       unit.
-    - `INVALID_ARGUMENT`, reason `IMAGE_SET_UNREADABLE`: an artifact is not an archive.
-    - `INVALID_ARGUMENT`, reason `IMAGES_UNDECODABLE`: no picture could be decoded.
+    - `INVALID_ARGUMENT`, reason `IMAGE_SET_UNREADABLE`: an artifact is not an archive, is
+      damaged, holds no picture, or holds more than is unpacked.
+    - `INVALID_ARGUMENT`, reason `IMAGES_UNDECODABLE`: no picture could be decoded, or more of
+      them than `undecodable_limit` allows could not.
     - `NOT_FOUND`, reason `CLASS_NOT_FOUND`: no image has the label.
     - `FAILED_PRECONDITION`, reason `TOO_FEW_IMAGES`: fewer images than facets are left.
     - `FAILED_PRECONDITION`, reason `NON_FINITE_ACTIVATION`: the model gave NaN or infinity.
@@ -273,8 +275,10 @@ class InspectionServiceServicer(metaclass=abc.ABCMeta):
         - `NOT_FOUND`, reason `LAYER_NOT_FOUND`: the model has no such layer; the metadata lists near ones.
         - `OUT_OF_RANGE`, reason `CHANNEL_OUT_OF_RANGE` or `POSITION_OUT_OF_RANGE`: the layer has no such
           unit.
-        - `INVALID_ARGUMENT`, reason `IMAGE_SET_UNREADABLE`: an artifact is not an archive.
-        - `INVALID_ARGUMENT`, reason `IMAGES_UNDECODABLE`: no picture could be decoded.
+        - `INVALID_ARGUMENT`, reason `IMAGE_SET_UNREADABLE`: an artifact is not an archive, is
+          damaged, holds no picture, or holds more than is unpacked.
+        - `INVALID_ARGUMENT`, reason `IMAGES_UNDECODABLE`: no picture could be decoded, or more of
+          them than `undecodable_limit` allows could not.
         - `NOT_FOUND`, reason `CLASS_NOT_FOUND`: no image has the label.
         - `FAILED_PRECONDITION`, reason `TOO_FEW_IMAGES`: fewer images than facets are left.
         - `FAILED_PRECONDITION`, reason `NON_FINITE_ACTIVATION`: the model gave NaN or infinity.

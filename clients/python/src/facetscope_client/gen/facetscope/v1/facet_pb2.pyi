@@ -29,8 +29,12 @@ class ImageSet(google.protobuf.message.Message):
     INLINE_FIELD_NUMBER: builtins.int
     @property
     def digests(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
-        """SHA-256 digests of artifacts, each a tar (plain or gzip) or zip of pictures or arrays. The name of the
-        folder that a picture lies in is its label.
+        """SHA-256 digests of artifacts, each a tar (plain or gzip) or zip of pictures or arrays: a whole set, or
+        a shard of one. A picture's label is the name of the folder that it lies in. In a WebDataset it is
+        the label of its sample: files that follow each other and have the same name up to the first dot of
+        its last part. That is the text of `NAME.cls`, or else `label`, a text or a whole number, in
+        `NAME.json`, at most 256 characters. A sidecar that gives no label leaves its pictures without one, and is
+        counted in a warning of the manifest.
         """
 
     @property
@@ -126,6 +130,7 @@ class Discovery(google.protobuf.message.Message):
     AVERAGED_FIELD_NUMBER: builtins.int
     THUMBNAILS_FIELD_NUMBER: builtins.int
     SEED_FIELD_NUMBER: builtins.int
+    UNDECODABLE_LIMIT_FIELD_NUMBER: builtins.int
     RUNTIME_FIELD_NUMBER: builtins.int
     facets: builtins.int
     """Number of facets k, in [1, 100] and at most the number of images. If unset, 10."""
@@ -143,6 +148,10 @@ class Discovery(google.protobuf.message.Message):
     """How many thumbnails of nearest members each facet carries, in [0, 64]. If unset, 8."""
     seed: builtins.int
     """Seed of every random choice of the discovery."""
+    undecodable_limit: builtins.float
+    """Part of the pictures that need not be decodable, in (0, 1]. If 0, 1: pictures that cannot be decoded
+    are left out, counted and named, as long as there is one that can.
+    """
     runtime: model_pb2.Runtime.ValueType
     """What computes codes and activations of the images. If unspecified, AUTO. ONNX_RUNTIME is refused
     for files that are not ONNX.
@@ -162,10 +171,11 @@ class Discovery(google.protobuf.message.Message):
         averaged: builtins.int = ...,
         thumbnails: builtins.int | None = ...,
         seed: builtins.int = ...,
+        undecodable_limit: builtins.float = ...,
         runtime: model_pb2.Runtime.ValueType = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_facets", b"_facets", "_thumbnails", b"_thumbnails", "facets", b"facets", "selection", b"selection", "thumbnails", b"thumbnails"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_facets", b"_facets", "_thumbnails", b"_thumbnails", "averaged", b"averaged", "code_layer", b"code_layer", "components", b"components", "facets", b"facets", "perplexity", b"perplexity", "runtime", b"runtime", "seed", b"seed", "selection", b"selection", "thumbnails", b"thumbnails"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_facets", b"_facets", "_thumbnails", b"_thumbnails", "averaged", b"averaged", "code_layer", b"code_layer", "components", b"components", "facets", b"facets", "perplexity", b"perplexity", "runtime", b"runtime", "seed", b"seed", "selection", b"selection", "thumbnails", b"thumbnails", "undecodable_limit", b"undecodable_limit"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_facets", b"_facets"]) -> typing.Literal["facets"] | None: ...
     @typing.overload

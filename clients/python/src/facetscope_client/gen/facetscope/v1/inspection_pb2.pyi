@@ -35,7 +35,9 @@ class _WorkPhaseEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._Enum
     WORK_PHASE_LOADING_MODEL: _WorkPhase.ValueType  # 2
     """Translating the model. Counts nothing."""
     WORK_PHASE_ENCODING_IMAGES: _WorkPhase.ValueType  # 3
-    """Decoding images and computing their codes. Counts the images that could be decoded."""
+    """Decoding images and computing their codes. Counts pictures, decodable or not; is
+    told of four times a second at most.
+    """
     WORK_PHASE_CLUSTERING: _WorkPhase.ValueType  # 4
     """Embedding and clustering codes. Counts nothing."""
     WORK_PHASE_SYNTHESIZING: _WorkPhase.ValueType  # 5
@@ -51,7 +53,9 @@ WORK_PHASE_QUEUED: WorkPhase.ValueType  # 1
 WORK_PHASE_LOADING_MODEL: WorkPhase.ValueType  # 2
 """Translating the model. Counts nothing."""
 WORK_PHASE_ENCODING_IMAGES: WorkPhase.ValueType  # 3
-"""Decoding images and computing their codes. Counts the images that could be decoded."""
+"""Decoding images and computing their codes. Counts pictures, decodable or not; is
+told of four times a second at most.
+"""
 WORK_PHASE_CLUSTERING: WorkPhase.ValueType  # 4
 """Embedding and clustering codes. Counts nothing."""
 WORK_PHASE_SYNTHESIZING: WorkPhase.ValueType  # 5
@@ -453,6 +457,8 @@ class Progress(google.protobuf.message.Message):
     DONE_FIELD_NUMBER: builtins.int
     TOTAL_FIELD_NUMBER: builtins.int
     OBJECTIVE_FIELD_NUMBER: builtins.int
+    RATE_FIELD_NUMBER: builtins.int
+    FRACTION_FIELD_NUMBER: builtins.int
     phase: Global___WorkPhase.ValueType
     """What is being done."""
     done: builtins.int
@@ -461,6 +467,12 @@ class Progress(google.protobuf.message.Message):
     """How much there is. 0 if not known yet."""
     objective: builtins.float
     """Mean over the batch of what is maximized, while synthesizing."""
+    rate: builtins.float
+    """How much of it is done in a second, on average since its beginning. 0 if not known."""
+    fraction: builtins.float
+    """How much of the image set's bytes has been read, in [0, 1]. Set while images are encoded whose number
+    is not known: only zips tell theirs.
+    """
     @property
     def unit(self) -> model_pb2.Unit:
         """The unit that it is done for. Unset where it is done for all."""
@@ -473,9 +485,14 @@ class Progress(google.protobuf.message.Message):
         done: builtins.int = ...,
         total: builtins.int = ...,
         objective: builtins.float | None = ...,
+        rate: builtins.float = ...,
+        fraction: builtins.float | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_objective", b"_objective", "objective", b"objective", "unit", b"unit"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_objective", b"_objective", "done", b"done", "objective", b"objective", "phase", b"phase", "total", b"total", "unit", b"unit"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_fraction", b"_fraction", "_objective", b"_objective", "fraction", b"fraction", "objective", b"objective", "unit", b"unit"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_fraction", b"_fraction", "_objective", b"_objective", "done", b"done", "fraction", b"fraction", "objective", b"objective", "phase", b"phase", "rate", b"rate", "total", b"total", "unit", b"unit"]) -> None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_fraction", b"_fraction"]) -> typing.Literal["fraction"] | None: ...
+    @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_objective", b"_objective"]) -> typing.Literal["objective"] | None: ...
 
 Global___Progress: typing_extensions.TypeAlias = Progress
