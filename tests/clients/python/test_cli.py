@@ -1,19 +1,27 @@
 """The command line, as its own process or through Typer's runner, against the scripted server."""
 
+import io
 import json
+import re
 import signal
 import subprocess
 import sys
 
 import grpc
 import pytest
+from rich.console import Console
 from tests.clients.python.support import INSPECTION, Failure, facet, manifest, preview, progress
 from typer.testing import CliRunner
 
 from facetscope_client.cli.app import app
 from facetscope_client.cli.options import FitName, InputOptions
 from facetscope_client.cli.parsing import Numbers, Size, selection_from
-from facetscope_client.gen.facetscope.v1.inspection_pb2 import DescribeModelResponse
+from facetscope_client.cli.progress import Display
+from facetscope_client.gen.facetscope.v1.inspection_pb2 import (
+    WORK_PHASE_ENCODING_IMAGES,
+    DescribeModelResponse,
+    Progress,
+)
 from facetscope_client.gen.facetscope.v1.model_pb2 import (
     COLOR_ORDER_BGR,
     COLOR_ORDER_RGB,
@@ -254,3 +262,19 @@ def test_serve_becomes_the_server_or_says_what_is_missing():
     )
     assert result.returncode == 1
     assert "pip install facetscope" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("known", "shown"),
+    [
+        ({"done": 320, "total": 1300, "rate": 87.6}, "320/1,300 images, 88/s"),
+        ({"done": 320, "fraction": 0.25, "rate": 87.6}, "320 images, 88/s"),
+    ],
+)
+def test_images_are_counted_with_their_rate(known, shown):
+    """Who waits for a large set sees how fast it goes, and how long it is where that is known."""
+    screen = io.StringIO()
+    with Display(Console(file=screen, force_terminal=True, width=120)) as display:
+        display.show(Progress(phase=WORK_PHASE_ENCODING_IMAGES, **known))
+    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", screen.getvalue())
+    assert f" {shown} " in text

@@ -31,6 +31,7 @@ from facetscope_client.gen.facetscope.v1.model_pb2 import (
     Unit,
 )
 from facetscope_client.gen.facetscope.v1.synthesis_pb2 import Synthesis
+from facetscope_client.image_sets import image_sources
 from facetscope_client.requests import Prepared, R
 from facetscope_client.retry import Attempts, RetryPolicy, Send, Wait
 
@@ -175,7 +176,20 @@ class AsyncClient:
 
     async def upload(self, source: Source, *, timeout_s: float | None = None) -> str:
         """As ``Client.upload``."""
-        artifact = await asyncio.to_thread(Artifact.of, source)
+        return await self._upload(await asyncio.to_thread(Artifact.of, source), timeout_s)
+
+    async def upload_images(
+        self, images: Source | Iterable[Source], *, timeout_s: float | None = None
+    ) -> tuple[str, ...]:
+        """As ``Client.upload_images``."""
+        return tuple(
+            [
+                source if isinstance(source, str) else await self._upload(source, timeout_s)
+                async for source in _in_thread(image_sources(images))
+            ]
+        )
+
+    async def _upload(self, artifact: Artifact, timeout_s: float | None) -> str:
         if await self.find_missing([artifact.digest], timeout_s=timeout_s):
             await self._write(artifact, self._attempts(timeout_s))
         return artifact.digest

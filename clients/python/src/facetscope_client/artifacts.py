@@ -1,10 +1,9 @@
-"""What is uploaded: bytes, files and folders of pictures, named by the SHA-256 of their bytes."""
+"""What is uploaded: bytes and files, named by the SHA-256 of their bytes."""
 
 from __future__ import annotations
 
 import os
 import re
-import tarfile
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -15,17 +14,13 @@ from typing import Final
 from facetscope_client.gen.facetscope.v1.artifact_pb2 import WriteRequest
 
 Source = str | os.PathLike[str] | bytes
-"""Bytes; the path of a file, or of a folder of pictures; or the digest of an uploaded artifact."""
+"""Bytes; the path of a file; or the digest of an uploaded artifact.
+
+An image set may also be a folder of pictures, or a pattern of file names.
+"""
 
 CHUNK_BYTES: Final = 256 * 1024
 """Bytes in one message: below 64 KiB the cost of messages dominates, above 1 MiB nothing is won."""
-
-PICTURE_SUFFIXES: Final = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".npy", ".png", ".webp"})
-"""What the name of a picture, or of an array of one, ends with, in lower case."""
-
-
-class NoPicturesError(ValueError):
-    """A folder was to be an image set, and has no pictures."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,17 +39,18 @@ class Artifact:
 
     @classmethod
     def of(cls, source: Source) -> Artifact:
-        """Read ``source`` once, to learn its digest.
-
-        A folder becomes an uncompressed tar of the pictures in it, whose paths keep the folders
-        that label them. The same pictures under the same names give the same bytes. Links to
-        folders are not followed.
+        """Read bytes or a file once, to learn the digest.
 
         Raises:
             OSError: The source cannot be read.
-            NoPicturesError: A folder has no pictures.
         """
-        blocks = _blocks_of(source)
+        if isinstance(source, bytes):
+            return cls.made_of(partial(_slices, source))
+        return cls.made_of(partial(read_file, Path(source)))
+
+    @classmethod
+    def made_of(cls, blocks: Callable[[], Iterator[bytes]]) -> Artifact:
+        """Ask for all ``blocks`` once, to learn their digest."""
         digest, size = sha256(), 0
         for block in blocks():
             digest.update(block)
@@ -71,19 +67,19 @@ class UploadProgress:
     size_bytes: int
 
 
-def is_digest(source: Source) -> bool:
+def is_digest(source: Source | Artifact) -> bool:
     """Whether ``source`` is the name of an artifact rather than its bytes or their place."""
     return isinstance(source, str) and re.fullmatch(r"[0-9a-f]{64}", source) is not None
 
 
-def named(sources: Iterable[Source]) -> tuple[list[str], dict[str, Artifact]]:
+def named(sources: Iterable[Source | Artifact]) -> tuple[list[str], dict[str, Artifact]]:
     """The digests of ``sources``, in order, and the artifacts of those whose bytes are at hand."""
     digests, at_hand = [], {}
     for source in sources:
         if isinstance(source, str) and is_digest(source):
             digests.append(source)
         else:
-            artifact = Artifact.of(source)
+            artifact = source if isinstance(source, Artifact) else Artifact.of(source)
             digests.append(artifact.digest)
             at_hand[artifact.digest] = artifact
     return digests, at_hand
@@ -112,44 +108,11 @@ def _regrouped(blocks: Iterator[bytes]) -> Iterator[bytes]:
     yield bytes(rest)
 
 
-def _blocks_of(source: Source) -> Callable[[], Iterator[bytes]]:
-    if isinstance(source, bytes):
-        return partial(_slices, source)
-    path = Path(source)
-    return partial(_tar, path, _pictures(path)) if path.is_dir() else partial(_read, path)
-
-
 def _slices(data: bytes) -> Iterator[bytes]:
     return (data[at : at + CHUNK_BYTES] for at in range(0, len(data), CHUNK_BYTES))
 
 
-def _read(path: Path) -> Iterator[bytes]:
+def read_file(path: Path) -> Iterator[bytes]:
+    """The bytes of a file, in blocks."""
     with path.open("rb") as file:
         yield from iter(partial(file.read, CHUNK_BYTES), b"")
-
-
-def _pictures(folder: Path) -> list[Path]:
-    """The pictures below ``folder``, sorted by their path in it."""
-    pictures = [
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in PICTURE_SUFFIXES
-        and not path.name.startswith(".")
-        and path.is_file()
-    ]
-    if not pictures:
-        raise NoPicturesError(
-            f"{folder} has no pictures: put PNG, JPEG, WebP, BMP or GIF files there"
-        )
-    return sorted(pictures, key=lambda path: path.relative_to(folder).as_posix())
-
-
-def _tar(folder: Path, pictures: Iterable[Path]) -> Iterator[bytes]:
-    """A tar made as it is read, so that a large folder takes neither memory nor disk."""
-    for picture in pictures:
-        member = tarfile.TarInfo(picture.relative_to(folder).as_posix())
-        member.size = picture.stat().st_size
-        yield member.tobuf(tarfile.PAX_FORMAT)
-        yield from _read(picture)
-        yield bytes(-member.size % tarfile.BLOCKSIZE)
-    yield bytes(2 * tarfile.BLOCKSIZE)

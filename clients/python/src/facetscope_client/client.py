@@ -31,6 +31,7 @@ from facetscope_client.gen.facetscope.v1.model_pb2 import (
     Unit,
 )
 from facetscope_client.gen.facetscope.v1.synthesis_pb2 import Synthesis
+from facetscope_client.image_sets import image_sources
 from facetscope_client.requests import Prepared, R
 from facetscope_client.retry import Attempts, RetryPolicy, Send, Wait
 
@@ -42,9 +43,9 @@ class Client:
     """A connection to a Facetscope server, safe to share between threads.
 
     Models and images are given as bytes, as paths, or as the digests of what was uploaded before;
-    a folder of pictures is packed as it is sent. The server gets only what it says it does not
-    have. Calls that fail because the server is unavailable are tried again, as long as nothing of
-    their answer has been delivered. All calls raise ``FacetscopeError``, and ``OSError`` or
+    a folder of pictures is packed as it is sent, a large one in shards. The server gets only what
+    it says it does not have. Calls that fail because the server is unavailable are tried again,
+    as long as nothing of their answer has been delivered. All calls raise ``FacetscopeError``, and ``OSError`` or
     ``ValueError`` where a file cannot be read or a unit not be understood.
 
         with Client("127.0.0.1:50051") as client:
@@ -188,8 +189,23 @@ class Client:
         return self._events(self._inspection.InspectUnits, prepared, timeout_s)
 
     def upload(self, source: Source, *, timeout_s: float | None = None) -> str:
-        """Upload bytes, a file, or a folder of pictures, unless it is there already; its digest."""
-        artifact = Artifact.of(source)
+        """Upload bytes or a file, unless it is there already; its digest."""
+        return self._upload(Artifact.of(source), timeout_s)
+
+    def upload_images(
+        self, images: Source | Iterable[Source], *, timeout_s: float | None = None
+    ) -> tuple[str, ...]:
+        """Upload an image set, but for what is there already; the digests that stand for it.
+
+        A folder becomes shards of at most 5000 pictures and 256 MiB, one after the other; a pattern
+        such as ``shards/*.tar`` stands for the files that it matches.
+        """
+        return tuple(
+            source if isinstance(source, str) else self._upload(source, timeout_s)
+            for source in image_sources(images)
+        )
+
+    def _upload(self, artifact: Artifact, timeout_s: float | None) -> str:
         if self.find_missing([artifact.digest], timeout_s=timeout_s):
             self._write(artifact, self._attempts(timeout_s))
         return artifact.digest

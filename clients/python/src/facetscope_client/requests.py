@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from os import PathLike
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -20,6 +19,7 @@ from facetscope_client.gen.facetscope.v1.inspection_pb2 import (
 )
 from facetscope_client.gen.facetscope.v1.model_pb2 import Input, Model, Precision, Unit
 from facetscope_client.gen.facetscope.v1.synthesis_pb2 import Synthesis
+from facetscope_client.image_sets import image_sources
 from facetscope_client.units import parse_unit
 
 R = TypeVar("R", bound=Message)
@@ -52,7 +52,7 @@ def discover_facets(
     discovery: Discovery | None,
 ) -> Prepared[DiscoverFacetsRequest]:
     """A request to discover the facets of ``unit`` in ``images``."""
-    (digest, *archives), artifacts = named([model, *_sources(images)])
+    (digest, *archives), artifacts = named([model, *image_sources(images)])
     request = DiscoverFacetsRequest(
         model=Model(digest=digest, precision=precision),
         input=input,
@@ -97,7 +97,7 @@ def inspect_units(
     synthesis: Synthesis | None,
 ) -> Prepared[InspectUnitsRequest]:
     """A request to inspect ``units`` with ``images``."""
-    (digest, *archives), artifacts = named([model, *_sources(images)])
+    (digest, *archives), artifacts = named([model, *image_sources(images)])
     request = InspectUnitsRequest(
         model=Model(digest=digest, precision=precision),
         input=input,
@@ -111,10 +111,6 @@ def inspect_units(
 
 def _unit(unit: Unit | str) -> Unit:
     return parse_unit(unit) if isinstance(unit, str) else unit
-
-
-def _sources(images: Source | Iterable[Source]) -> Iterable[Source]:
-    return [images] if isinstance(images, str | bytes | PathLike) else images
 
 
 def _inline(picture: Source) -> InlineImage:

@@ -196,9 +196,10 @@ def inspect(
     images: Annotated[
         list[str],
         typer.Option(
-            metavar="DIR",
-            help="A folder with folders of pictures, named after their classes; or a tar or zip of "
-            "one, or its digest. May be repeated.",
+            metavar="DIR|FILE|'PATTERN'",
+            help="A folder with folders of pictures, named after their classes; a tar or zip of "
+            "one, a WebDataset tar, or a digest; or a pattern in quotes, such as 'shards/*.tar'. "
+            "May be repeated.",
         ),
     ],
     unit: Annotated[

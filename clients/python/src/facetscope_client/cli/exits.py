@@ -11,8 +11,8 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from facetscope_client.artifacts import NoPicturesError
 from facetscope_client.errors import FacetscopeError, InvalidRequestError, UnavailableError
+from facetscope_client.image_sets import NoPicturesError
 
 
 class Exit(IntEnum):

@@ -308,9 +308,9 @@ class DiscoveryOptions:
         str | None,
         _discovery(
             metavar="RULE",
-            help="Which images: `all`, `label:NAME` (those in folders of that name), `top:N` "
-            "(those that excite the unit most), `predicted` (those that the model takes for "
-            "the unit's class). Default: top:200.",
+            help="Which images: `all`, `label:NAME` (those in folders of that name, or with that "
+            "label in a WebDataset), `top:N` (those that excite the unit most), "
+            "`predicted` (those that the model takes for the unit's class). Default: top:200.",
         ),
     ] = None
     code_layer: Annotated[
@@ -343,6 +343,16 @@ class DiscoveryOptions:
             "for ONNX files on a CPU, else PyTorch.",
         ),
     ] = None
+    undecodable_limit: Annotated[
+        float | None,
+        _discovery(
+            min=0.0,
+            max=1.0,
+            metavar="PART",
+            help="Give up if more of the pictures cannot be decoded, for example 0.01. Default: 1, "
+            "which leaves them out as long as any is left.",
+        ),
+    ] = None
     seed: Annotated[
         int,
         _discovery(min=0, metavar="SEED", help="Of every random choice, synthesis included."),
@@ -360,6 +370,7 @@ class DiscoveryOptions:
             thumbnails=self.thumbnails,
             seed=self.seed,
             runtime=RUNTIMES[self.runtime],
+            undecodable_limit=self.undecodable_limit or 0,
         )
 
 

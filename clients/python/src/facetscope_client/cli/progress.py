@@ -43,8 +43,11 @@ class CountColumn(ProgressColumn):
         """For example ``120/370 steps, 35/s``."""
         if not task.fields["noun"]:
             return Text()
-        done = f"{task.completed:,.0f}/{task.total or 0:,.0f} {task.fields['noun']}"
-        return Text(f"{done}, {task.speed:,.0f}/s" if task.speed else done)
+        total = task.fields["of"]
+        done = f"{task.fields['counted']:,.0f}{f'/{total:,.0f}' if total else ''}"
+        rate = task.fields["rate"] or task.speed
+        counted = f"{done} {task.fields['noun']}"
+        return Text(f"{counted}, {rate:,.0f}/s" if rate else counted)
 
 
 class Display:
@@ -62,7 +65,9 @@ class Display:
             transient=True,
             disable=disable,
         )
-        self._task = self._progress.add_task("reading files", total=None, noun="", objective="")
+        self._task = self._progress.add_task(
+            "reading files", total=None, noun="", objective="", counted=0.0, of=0.0, rate=0.0
+        )
 
     def __enter__(self) -> Self:
         self._progress.start()
@@ -94,17 +99,38 @@ class Display:
             done=progress.done,
             total=progress.total,
             noun=NOUNS.get(progress.phase, ""),
+            rate=progress.rate,
+            fraction=progress.fraction if progress.HasField("fraction") else None,
             objective=f"objective {progress.objective:.4g}"
             if progress.HasField("objective")
             else "",
         )
 
     def _show(
-        self, description: str, *, done: float, total: float, noun: str, objective: str = ""
+        self,
+        description: str,
+        *,
+        done: float,
+        total: float,
+        noun: str,
+        rate: float = 0.0,
+        fraction: float | None = None,
+        objective: str = "",
     ) -> None:
-        """Show these figures; a new description starts the bar and its rate anew."""
+        """Show these figures; a new description starts the bar and its rate anew.
+
+        The bar shows the part of the total that is done, or else ``fraction``.
+        """
         if self._progress.tasks[0].description != description:
             self._progress.reset(self._task, description=description)
+        known = total or fraction is None
         self._progress.update(
-            self._task, completed=done, total=total or None, noun=noun, objective=objective
+            self._task,
+            completed=done if known else fraction,
+            total=(total or None) if known else 1.0,
+            noun=noun,
+            objective=objective,
+            rate=rate,
+            counted=done,
+            of=total,
         )
