@@ -45,8 +45,8 @@ class Client:
     Models and images are given as bytes, as paths, or as the digests of what was uploaded before;
     a folder of pictures is packed as it is sent, a large one in shards. The server gets only what
     it says it does not have. Calls that fail because the server is unavailable are tried again,
-    as long as nothing of their answer has been delivered. All calls raise ``FacetscopeError``, and ``OSError`` or
-    ``ValueError`` where a file cannot be read or a unit not be understood.
+    as long as nothing of their answer has been delivered. All calls raise ``FacetscopeError``, and
+    ``OSError`` or ``ValueError`` where a file cannot be read or a unit not be understood.
 
         with Client("127.0.0.1:50051") as client:
             for event in client.inspect_units("model.onnx", "fc:3", "photos/"):
