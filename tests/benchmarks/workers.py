@@ -4,7 +4,7 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from facetscope.domain.errors import LayerNotFoundError, ModelUnreadableError
-from facetscope.domain.jobs import DescribeModel, MaximizeActivation
+from facetscope.domain.jobs import DescribeModel, DiscoverFacets, ImageSet, MaximizeActivation
 from facetscope.domain.units import Unit
 from facetscope.engine.worker_process import WorkerProcess
 
@@ -15,6 +15,7 @@ FORGET_PEAK = "5"
 
 GRACE_S = 10.0
 MEMORY_BYTES = 16 * 2**30
+DECODED_BYTES = 2**28
 PARITY_S = 120.0
 
 
@@ -36,6 +37,17 @@ class Worker:
         """Be asked to open what is no model: everything that opens models is imported then."""
         await self._run(DescribeModel(model="m"), path)
 
+    async def discover(self, paths, **options):
+        """Find facets; the artifacts lie at ``paths``, the model first. The events."""
+        model, *images = paths
+        images = ImageSet(tuple(images))
+        job = DiscoverFacets(model=model, images=images, **options)
+        self._forget_peak()
+        await self._process.begin(job, paths)
+        events = [event async for event in self._process.events()]
+        await self._process.settle(grace_s=GRACE_S)
+        return events
+
     async def _run(self, job, path):
         self._forget_peak()
         await self._process.begin(job, {"m": path})
@@ -56,10 +68,14 @@ class Worker:
 
 
 @asynccontextmanager
-async def worker():
+async def worker(decoded_bytes=DECODED_BYTES):
     """A worker that has opened nothing yet."""
     process = await WorkerProcess.spawn(
-        device="cpu", threads=1, parity_s=PARITY_S, memory_bytes=MEMORY_BYTES
+        device="cpu",
+        threads=1,
+        parity_s=PARITY_S,
+        memory_bytes=MEMORY_BYTES,
+        decoded_bytes=decoded_bytes,
     )
     try:
         yield Worker(process)

@@ -297,18 +297,18 @@ def test_headers_that_are_behind_are_let_go(tmp_path):
     """A set of millions of pictures takes no more memory than one of hundreds."""
     path = tmp_path / "large.tar"
     with path.open("wb") as file:
-        for index in range(20_000):
+        for index in range(2000):
             file.write(header(f"{index}.png", 0))
         file.write(bytes(1024))
     seen = Archives([path], ["set 1"]).pictures()
     next(seen)
     tracemalloc.start()
     try:
-        assert sum(1 for _ in seen) == 19_999
+        assert sum(1 for _ in seen) == 1999
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert peak < 1e6
+    assert peak < 2e5
 
 
 @pytest.fixture
