@@ -24,6 +24,7 @@ ERRORS = (
     errors.ReadoutUndefinedError("conv1", (-1, 64, 7, 7)),
     errors.InputMismatchError((1, 3, 32, 32), "the kernel is larger than the input"),
     errors.ImageSetUnreadableError("archive 0", "it is a PDF"),
+    errors.ImagesUndecodableError(3, 40, ("a.jpg",), 0.05),
     errors.ImagesUndecodableError(3, 3, ("a.jpg", "b.jpg", "c.jpg")),
     errors.ClassNotFoundError("dog", ("cat", "bridge")),
     errors.TooFewImagesError(3, 10, "finding 10 facets"),
@@ -54,6 +55,7 @@ MEMBER = events.Member(
 EVENTS = (
     events.Progress(work=events.Work.SYNTHESIZING, unit=UNIT, done=3, total=370, objective=1.5),
     events.Progress(work=events.Work.QUEUED),
+    events.Progress(work=events.Work.ENCODING_IMAGES, done=32, rate=87.5, fraction=0.25),
     events.Preview(unit=UNIT, index=2, step=10, objective=0.5, picture=PICTURE),
     events.Facet(
         unit=UNIT,
@@ -119,7 +121,9 @@ JOBS = (
         model=DIGEST,
         unit=UNIT,
         images=jobs.ImageSet((DIGEST,), (jobs.InlineImage("a", "cat", b"\xff"),)),
-        discovery=jobs.Discovery(selection=jobs.PredictedImages(), facets=3, seed=2**64 - 1),
+        discovery=jobs.Discovery(
+            selection=jobs.PredictedImages(), facets=3, seed=2**64 - 1, undecodable_limit=0.1
+        ),
     ),
     jobs.MaximizeActivation(
         model=DIGEST,

@@ -264,6 +264,11 @@ DISCOVERIES = {
         NOT_FINITE,
         ["'sick'", "'red/0.png'", "sound"],
     ),
+    "no decodable picture allowed": (
+        {"discovery": {"undecodableLimit": -0.5}},
+        FIELD,
+        ["discovery.undecodable_limit", "-0.5", "(0, 1]"],
+    ),
     "no images": ({"images": {}}, FIELD, ["images", "at least one archive", "inline"]),
 }
 
@@ -308,6 +313,20 @@ def test_pictures_that_do_not_decode_are_left_out_and_named(discover, upload):
     manifest = discover(images=images)[-1].manifest
     assert (manifest.images_read, manifest.undecodable_count) == (18, 2)
     assert list(manifest.undecodable_images) == ["red/text.png", "red/cut.jpg"]
+    limits = {"undecodableLimit": 0.1}
+    assert discover(images=images, discovery=limits)[-1].manifest.undecodable_count == 2
+
+
+def test_more_undecodable_pictures_than_allowed_are_refused(discover, upload):
+    """Who knows the set sound wants to hear that it is not, rather than facets of the rest."""
+    images = {"digests": [upload(hostile_files.half_spoiled_pictures())]}
+    assert_refused(
+        lambda: discover(images=images, discovery={"undecodableLimit": 0.09}),
+        UNDECODABLE,
+        "2 of 20",
+        "undecodable_limit is 0.09",
+        "red/text.png, red/cut.jpg",
+    )
 
 
 def test_images_are_discovered_for_a_layer_without_gradient(discover):

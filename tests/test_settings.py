@@ -44,6 +44,7 @@ def test_what_cannot_be_read_is_named(variable, value):
         {"log_level": "loud"},
         {"port": -1},
         {"worker_memory_bytes": 10**8},
+        {"decoded_bytes": 10**6},
     ],
 )
 def test_what_no_server_can_run_with_is_refused(settings):

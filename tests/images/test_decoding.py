@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageCms
 
-from facetscope.images.decoding import FORMATS, LARGEST_AREA, UndecodableError, decode
+from facetscope.images.decoding import FORMATS, LARGEST_AREA, UndecodableError, decode, opened
 
 LOSSLESS = {"PNG": {}, "BMP": {}, "GIF": {}, "WEBP": {"lossless": True}}
 
@@ -75,6 +75,70 @@ def test_every_mode_becomes_grey_or_rgb(mode, channels):
     decoded = decode(file_of(picture), channels=channels)
     assert decoded.mode == {1: "L", 3: "RGB"}[channels]
     assert set(np.asarray(decoded).flatten()) == {255 if mode == "1" else 200}
+
+
+@pytest.mark.parametrize("detail", [None, 20])
+def test_a_progressive_jpeg_is_decoded_like_another(detail):
+    """The network's photos come from the web."""
+    picture = noise(size=(96, 64))
+    plain, progressive = (
+        file_of(picture, "JPEG", progressive=progressive) for progressive in (False, True)
+    )
+    same = [decode(data, channels=3, detail=detail) for data in (plain, progressive)]
+    assert np.array_equal(*same)
+    assert same[0].size == (96 if detail is None else 48, 64 if detail is None else 32)
+
+
+def interlaced(levels):
+    """A grey PNG in seven passes, as the specification of PNG lays them out (section 8.2)."""
+    passes = [(0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2)]
+    passes += [(0, 1, 2, 2), (1, 0, 2, 1)]
+    parts = [levels[row::down, column::across] for row, column, down, across in passes]
+    data = b"".join(b"\0" + line.tobytes() for part in parts if part.size for line in part)
+    header = struct.pack(">IIBBBBB", *levels.shape[::-1], 8, 0, 0, 0, 1)
+    chunks = [chunk(b"IHDR", header), chunk(b"IDAT", zlib.compress(data)), chunk(b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
+
+
+def test_an_interlaced_png_is_decoded():
+    """Pictures once came slowly, coarse ones first."""
+    picture = noise("L", size=(21, 13))
+    assert np.array_equal(decode(interlaced(np.asarray(picture)), channels=1), picture)
+
+
+def test_a_profile_of_colours_is_passed_over():
+    """Networks are trained on the levels of the file, whatever they stand for."""
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()
+    picture = noise()
+    assert np.array_equal(decode(file_of(picture, icc_profile=profile), channels=3), picture)
+
+
+@pytest.mark.parametrize("data", [b"", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"])
+def test_what_has_hardly_begun_is_undecodable(data):
+    """Disks that were full leave such files."""
+    with pytest.raises(UndecodableError):
+        decode(data, channels=3)
+
+
+@pytest.mark.parametrize(
+    ("picture", "kind", "options"),
+    [
+        (noise(size=(400, 300)), "PNG", {}),
+        (noise(size=(400, 300)), "JPEG", {"progressive": True}),
+        (noise("RGBA", size=(400, 300)), "PNG", {}),
+        (noise("L", size=(400, 300)), "WEBP", {"lossless": True}),
+    ],
+)
+def test_a_header_says_how_much_memory_decoding_takes(picture, kind, options):
+    """Threads that decode share memory by it, before any is taken."""
+    size = opened(file_of(picture, kind, **options)).size_bytes
+    assert 8 <= size / (400 * 300) <= 16
+
+
+def test_a_picture_that_is_decoded_reduced_takes_less():
+    """A hundred photos of a camera may be decoded at once, at an eighth of their sides."""
+    data = file_of(noise(size=(800, 800)), "JPEG")
+    assert opened(data, detail=100).size_bytes * 64 == opened(data).size_bytes
 
 
 def test_cmyk_becomes_rgb():

@@ -183,10 +183,12 @@ class ImagesUndecodableError(InvalidRequestError):
     undecodable: int
     total: int
     examples: tuple[str, ...]
+    limit: float = 1.0
 
     def __str__(self) -> str:
+        allowed = f" (undecodable_limit is {self.limit:g})" if self.limit < 1 else ""
         return (
-            f"{self.undecodable} of {self.total} images could not be decoded, among them "
+            f"{self.undecodable} of {self.total} images could not be decoded{allowed}, among them "
             f"{_some(self.examples)}; send PNG, JPEG, WebP, BMP or GIF files, or .npy arrays where "
             "the model takes neither 1 nor 3 channels"
         )

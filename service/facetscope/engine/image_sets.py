@@ -7,7 +7,7 @@ from typing import Final, final
 
 from torch import Tensor
 
-from facetscope.domain.errors import ImagesUndecodableError
+from facetscope.domain.errors import LISTED, ImagesUndecodableError
 from facetscope.domain.events import Progress
 from facetscope.domain.jobs import Discovery, ImageSet, InlineImage, PredictedImages
 from facetscope.domain.units import Unit
@@ -99,7 +99,9 @@ class OpenImageSet:
             survey = yield from Pace().of(surveyor.survey(batches), self._completed)
         bad, pictures_read = len(survey.undecodable), len(survey.undecodable) + len(survey.names)
         if bad > discovery.undecodable_limit * pictures_read:
-            raise ImagesUndecodableError(bad, pictures_read, survey.undecodable)
+            raise ImagesUndecodableError(
+                bad, pictures_read, survey.undecodable[:LISTED], discovery.undecodable_limit
+            )
         return survey
 
     def pixels(self, places: Sequence[int]) -> Iterator[Tensor]:

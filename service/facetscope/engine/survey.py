@@ -10,6 +10,7 @@ from torch import Tensor
 from facetscope.algorithms.codes import codes_of, top_images
 from facetscope.algorithms.objectives import unit_activation
 from facetscope.domain.errors import (
+    LISTED,
     ClassNotFoundError,
     ImageSetUnreadableError,
     ImagesUndecodableError,
@@ -151,7 +152,7 @@ class _Notes:
         if not self.names and not undecodable:
             raise ImageSetUnreadableError("the image set", NO_PICTURES)
         if not self.names:
-            raise ImagesUndecodableError(len(undecodable), len(undecodable), undecodable)
+            raise ImagesUndecodableError(len(undecodable), len(undecodable), undecodable[:LISTED])
         return Survey(
             tuple(self.places),
             tuple(self.names),
