@@ -53,9 +53,16 @@ MEMBER = events.Member(
 )
 
 EVENTS = (
-    events.Progress(work=events.Work.SYNTHESIZING, unit=UNIT, done=3, total=370, objective=1.5),
+    events.Progress(
+        work=events.Work.SYNTHESIZING,
+        unit=UNIT,
+        done=3,
+        total=370,
+        rate=35.5,
+        fraction=0.25,
+        objective=1.5,
+    ),
     events.Progress(work=events.Work.QUEUED),
-    events.Progress(work=events.Work.ENCODING_IMAGES, done=32, rate=87.5, fraction=0.25),
     events.Preview(unit=UNIT, index=2, step=10, objective=0.5, picture=PICTURE),
     events.Facet(
         unit=UNIT,
@@ -121,9 +128,7 @@ JOBS = (
         model=DIGEST,
         unit=UNIT,
         images=jobs.ImageSet((DIGEST,), (jobs.InlineImage("a", "cat", b"\xff"),)),
-        discovery=jobs.Discovery(
-            selection=jobs.PredictedImages(), facets=3, seed=2**64 - 1, undecodable_limit=0.1
-        ),
+        discovery=jobs.Discovery(selection=jobs.PredictedImages(), facets=3, seed=2**64 - 1),
     ),
     jobs.MaximizeActivation(
         model=DIGEST,

@@ -41,6 +41,8 @@ async def test_it_streams_every_event_in_order(stub, engine):
     engine.script = [event for event in examples.EVENTS if "Description" not in repr(type(event))]
     got = [response.event async for response in stub.InspectUnits(INSPECT)]
     assert [event.sequence for event in got] == [1, 2, 3, 4, 5, 6]
+    assert (got[0].progress.rate, got[0].progress.fraction) == (35.5, 0.25)
+    assert not got[1].progress.HasField("fraction")
     assert [event.WhichOneof("kind") for event in got] == [
         "progress",
         "progress",
