@@ -64,6 +64,19 @@ EVENTS = (
     ),
     events.Progress(work=events.Work.QUEUED),
     events.Preview(unit=UNIT, index=2, step=10, objective=0.5, picture=PICTURE),
+    events.FacetCount(
+        unit=UNIT,
+        images=150,
+        facets=2,
+        verdict=events.Verdict.SEVERAL_FACETS,
+        candidates=(
+            events.FacetCandidate(facets=2, silhouette=0.25, stability=0.75, separation=0.875),
+        ),
+        p_value=0.025,
+        agreement=0.5,
+        trustworthiness=0.9375,
+        noise=3,
+    ),
     events.Facet(
         unit=UNIT,
         index=1,
@@ -137,4 +150,16 @@ JOBS = (
         precision=jobs.Precision.BFLOAT16,
     ),
     jobs.InspectUnits(model=DIGEST, units=(UNIT, Unit("fc", 1)), images=jobs.ImageSet((DIGEST,))),
+    jobs.DiscoverFacets(
+        model=DIGEST,
+        unit=UNIT,
+        images=jobs.ImageSet((DIGEST,)),
+        discovery=jobs.Discovery(facets=jobs.FacetRange(1, 7), clustering=jobs.Clustering.K_MEANS),
+    ),
+    jobs.DiscoverFacets(
+        model=DIGEST,
+        unit=UNIT,
+        images=jobs.ImageSet((DIGEST,)),
+        discovery=jobs.Discovery(facets=None, clustering=jobs.Clustering.HDBSCAN),
+    ),
 )

@@ -9,10 +9,11 @@ from threadpoolctl import threadpool_limits
 
 from facetscope.algorithms.facets import discover
 from facetscope.domain.errors import TooFewImagesError
+from facetscope.domain.jobs import Discovery
 
 
-def found(codes, facets, *, seed=0):
-    return discover(codes, facets=facets, components=50, perplexity=30.0, seed=seed)
+def found(codes, facets, *, seed=0, **options):
+    return discover(codes, Discovery(facets=facets, seed=seed, **options))
 
 
 def noise(images, features, seed=0):

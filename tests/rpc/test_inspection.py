@@ -1,6 +1,7 @@
 """Inspections over a real connection, with a scripted engine behind it."""
 
 import asyncio
+from dataclasses import replace
 from hashlib import sha256
 
 import grpc
@@ -13,9 +14,9 @@ from facetscope.domain import errors, jobs
 from facetscope.domain.inputs import Source
 from facetscope.domain.schedules import CENTER_BIASED
 from facetscope.domain.units import Unit
+from facetscope.gen.facetscope.v1 import facet_pb2, model_pb2, synthesis_pb2
 from facetscope.gen.facetscope.v1 import inspection_pb2 as pb
 from facetscope.gen.facetscope.v1 import inspection_pb2_grpc as pb_grpc
-from facetscope.gen.facetscope.v1 import model_pb2, synthesis_pb2
 from facetscope.rpc.status import CODE_OF
 
 MODEL = {"digest": examples.DIGEST}
@@ -40,19 +41,22 @@ async def test_it_streams_every_event_in_order(stub, engine):
     """What the engine gives is what the client sees, numbered without gaps."""
     engine.script = [event for event in examples.EVENTS if "Description" not in repr(type(event))]
     got = [response.event async for response in stub.InspectUnits(INSPECT)]
-    assert [event.sequence for event in got] == [1, 2, 3, 4, 5, 6]
+    assert [event.sequence for event in got] == [1, 2, 3, 4, 5, 6, 7]
     assert (got[0].progress.rate, got[0].progress.fraction) == (35.5, 0.25)
     assert not got[1].progress.HasField("fraction")
     assert [event.WhichOneof("kind") for event in got] == [
         "progress",
         "progress",
         "preview",
+        "facet_count",
         "facet",
         "image",
         "manifest",
     ]
-    assert got[4].image.natural.maximum == 18.5
-    assert not got[4].image.HasField("probability")
+    assert got[3].facet_count.verdict == facet_pb2.VERDICT_SEVERAL_FACETS
+    assert got[3].facet_count.candidates[0].separation == 0.875
+    assert got[5].image.natural.maximum == 18.5
+    assert not got[5].image.HasField("probability")
 
 
 async def test_a_description_is_one_answer(stub, engine):
@@ -134,6 +138,35 @@ async def test_what_is_left_out_gets_the_documented_defaults(stub, engine):
     assert job.synthesis == jobs.Synthesis()
 
 
+@pytest.mark.parametrize(
+    ("asked", "understood"),
+    [
+        ({"preset": "DISCOVERY_PRESET_PAPER"}, jobs.PAPER),
+        (
+            {"preset": "DISCOVERY_PRESET_PAPER", "whitening": 0.25},
+            replace(jobs.PAPER, whitening=0.25),
+        ),
+        ({"range": {}}, jobs.Discovery(facets=jobs.FacetRange(1, 10))),
+        ({"range": {"minimum": 12}}, jobs.Discovery(facets=jobs.FacetRange(12, 12))),
+        ({"range": {"maximum": 4}}, jobs.Discovery(facets=jobs.FacetRange(1, 4))),
+        (
+            {"clustering": "CLUSTERING_HDBSCAN"},
+            jobs.Discovery(facets=None, clustering=jobs.Clustering.HDBSCAN),
+        ),
+        (
+            {"clustering": "CLUSTERING_WARD", "wardThreshold": 15},
+            jobs.Discovery(facets=None, clustering=jobs.Clustering.WARD, ward_threshold=15),
+        ),
+    ],
+)
+async def test_a_way_of_finding_facets_is_read(stub, engine, asked, understood):
+    """What is left open is the preset's, and where the number is found none is asked for."""
+    message = {"model": MODEL, "unit": UNIT, "images": IMAGES, "discovery": asked}
+    async for _ in stub.DiscoverFacets(ParseDict(message, pb.DiscoverFacetsRequest())):
+        pass
+    assert [job.discovery for job in engine.jobs] == [understood]
+
+
 @pytest.mark.parametrize("precision", jobs.Precision)
 async def test_a_model_computes_in_the_precision_asked_for(stub, engine, precision):
     """It is part of the job, so that results of one are never taken for those of another."""
@@ -175,6 +208,18 @@ async def test_inline_models_are_kept_under_their_digest(stub, engine, store):
         ({"images": {"digests": ["x"]}}, "images.digests"),
         ({"discovery": {"facets": 0}}, "discovery.facets"),
         ({"discovery": {"facets": -1}}, "discovery.facets"),
+        ({"discovery": {"facets": 3, "range": {}}}, "discovery.range"),
+        ({"discovery": {"range": {"minimum": 101}}}, "discovery.range.minimum"),
+        ({"discovery": {"range": {"minimum": 5, "maximum": 4}}}, "discovery.range.maximum"),
+        ({"discovery": {"clustering": 9}}, "discovery.clustering"),
+        ({"discovery": {"clustering": 4, "facets": 3}}, "discovery.facets"),
+        ({"discovery": {"clustering": 2, "wardThreshold": 3}}, "discovery.ward_threshold"),
+        ({"discovery": {"clustering": 3, "wardThreshold": -3}}, "discovery.ward_threshold"),
+        ({"discovery": {"clustering": 3, "wardThreshold": 3, "range": {}}}, "discovery.facets"),
+        ({"discovery": {"preset": 9}}, "discovery.preset"),
+        ({"discovery": {"bootstraps": 1}}, "discovery.bootstraps"),
+        ({"discovery": {"significance": 1.0}}, "discovery.significance"),
+        ({"discovery": {"whitening": 1.5}}, "discovery.whitening"),
         ({"discovery": {"components": 1}}, "discovery.components"),
         ({"discovery": {"perplexity": -1.0}}, "discovery.perplexity"),
         ({"discovery": {"selection": {"top": 0}}}, "discovery.selection.top"),

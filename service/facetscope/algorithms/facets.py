@@ -3,30 +3,40 @@
 Algorithm 1 of Nguyen, Yosinski & Clune, "Multifaceted Feature Visualization" (2016),
 arXiv:1602.03616: the images' codes are reduced by PCA, embedded in the plane by t-SNE and clustered
 there by k-means; each cluster is a facet, shown by the mean of the images nearest its centroid.
+Beside it stand clusterings of the codes themselves, and the search for the number of facets.
 """
 
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Float32, Float64, Int
-from sklearn.cluster import KMeans
-from sklearn.decomposition import PCA
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.manifold import TSNE
-from sklearn.metrics import silhouette_samples
+from jaxtyping import Float64, Int
+from sklearn.metrics import adjusted_rand_score, silhouette_samples
 from threadpoolctl import threadpool_limits
 
-from facetscope.domain.errors import TooFewImagesError
+from facetscope.algorithms.clustering import (
+    NOISE,
+    Cloud,
+    Labels,
+    dense_regions,
+    nearest_region,
+    partition,
+    ward_within,
+)
+from facetscope.algorithms.counting import Counted, count
+from facetscope.algorithms.embedding import (
+    Codes,
+    Embedding,
+    embed,
+    reduce,
+    scaled,
+    trustworthiness,
+)
+from facetscope.domain.errors import InvalidFieldError, TooFewImagesError
+from facetscope.domain.events import FacetCandidate, Verdict
+from facetscope.domain.jobs import MOST_FACETS, Clustering, Discovery, FacetRange
 
-Codes = Float[np.ndarray, "image feature"]
-"""What images are compared by, one row for each."""
-
-Embedding = Float64[np.ndarray, "image 2"]
-"""Places in the plane, one for each image; only distances between near ones have a meaning."""
-
-Labels = Int[np.ndarray, " image"]
-"""The number of each image's facet."""
+NEIGHBOURS = 15
+"""Nearest images by which the plane is judged, where there are enough."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,8 +46,9 @@ class Facet:
     Attributes:
         members: Indices of its images, nearest to the centroid first; of equally near ones, the
             earlier image first.
-        distances: From each member to the centroid, in the embedding.
-        centroid: Mean place of the members.
+        distances: From each member to the centroid: in the embedding where that was clustered,
+            else between codes, whose largest value is 1.
+        centroid: Mean place of the members in the embedding.
     """
 
     members: Int[np.ndarray, " member"]
@@ -56,101 +67,121 @@ class FacetMap:
         silhouettes: How much nearer each image is to its own facet than to the next, in [-1, 1],
             measured between codes: t-SNE exaggerates gaps. 0 for the only image of a facet, and
             for the images of an only facet.
+        agreement: Adjusted Rand index between k-means in the plane and k-means between codes, for
+            this number of facets: how far the plane distorts them.
+        trustworthiness: Of the plane, in [0, 1].
+        noise: How many images HDBSCAN found in no dense region; they are in the nearest facet.
+        recoveries: How well each facet is found again in subsamples of the images, in [0, 1];
+            ``None`` where their number was not sought.
+        verdict: How their number came about.
+        candidates: The numbers that were tried, ascending.
+        p_value: How often codes of one kind fall apart as far; ``None`` where it was not tested.
     """
 
     facets: tuple[Facet, ...]
     embedding: Embedding
     labels: Labels
     silhouettes: Float64[np.ndarray, " image"]
+    agreement: float
+    trustworthiness: float
+    noise: int
+    recoveries: Float64[np.ndarray, " facet"] | None
+    verdict: Verdict
+    candidates: tuple[FacetCandidate, ...]
+    p_value: float | None
 
 
-def discover(
-    codes: Codes, *, facets: int, components: int, perplexity: float, seed: int
-) -> FacetMap:
-    """Share out images among ``facets`` facets.
+def discover(codes: Codes, discovery: Discovery) -> FacetMap:
+    """Share out images among facets.
 
     Images with equal codes lie in one place and in one facet. Equal arguments give equal bytes,
     however many cores there are: the sums of t-SNE depend on the number of threads, so it has one.
 
     Args:
-        codes: Of the images; neither their scale nor their origin matters.
-        facets: How many to find, at least 1.
-        components: Dimensions that PCA keeps; fewer where there are fewer images or features.
-        perplexity: Of t-SNE, roughly the neighbours that an image is near to; at most a third of
-            the images, and at least 1.
-        seed: Of every random choice, at least 0.
+        codes: Of the images; their origin does not matter, and neither does their scale but to a
+            threshold of Ward's.
+        discovery: How; which images are the unit's own has been decided.
 
     Raises:
+        InvalidFieldError: Ward's threshold leaves too many facets.
         TooFewImagesError: Fewer images than facets are left when those with equal codes count once.
         ValueError: The codes hold NaN or infinity.
     """
     if not np.isfinite(codes).all():
         raise ValueError("codes hold NaN or infinity")
-    random = np.random.RandomState(np.random.MT19937(seed))
+    random = np.random.RandomState(np.random.MT19937(discovery.seed))
     distinct, place_of, copies = np.unique(codes, axis=0, return_inverse=True, return_counts=True)
-    scaled = _scaled(distinct)
+    unscaled, unit = scaled(distinct)
     with threadpool_limits(1):
-        places = _embed(scaled, components, perplexity, random)
-        clusters = _cluster(places, copies, facets, random)
-        labels = _numbered(clusters[place_of])
-        silhouettes = _silhouettes(scaled[place_of], labels)
-    embedding = places[place_of]
-    found = tuple(_facet(np.flatnonzero(labels == index), embedding) for index in range(facets))
-    return FacetMap(found, embedding, labels, silhouettes)
+        reduced = reduce(unscaled, discovery.components, discovery.whitening, random)
+        cloud = Cloud(reduced, embed(reduced, discovery.perplexity, random), copies)
+        counted = _counted(cloud, discovery, unit, random)
+        labels, order = _numbered(counted.labels[place_of])
+        return FacetMap(
+            facets=_facets(labels, cloud, place_of, discovery),
+            embedding=cloud.plane[place_of],
+            labels=labels,
+            silhouettes=_silhouettes(unscaled[place_of], labels),
+            recoveries=None if counted.recoveries is None else counted.recoveries[order],
+            verdict=counted.verdict,
+            candidates=counted.candidates,
+            p_value=counted.p_value,
+            agreement=_agreement(cloud, len(order), random),
+            trustworthiness=_trustworthiness(cloud),
+            noise=counted.noise,
+        )
 
 
-def _scaled(codes: Codes) -> Float32[np.ndarray, "image feature"]:
-    """Codes about their mean with a largest value of 1, safe to square however large they were."""
-    centred = codes - codes.mean(axis=0, dtype=np.float64)
-    scaled = centred / (np.abs(centred).max() or 1.0)
-    return np.asarray(scaled, dtype=np.float32)
+def _counted(
+    cloud: Cloud, discovery: Discovery, unit: float, random: np.random.RandomState
+) -> Counted:
+    """Facets as the discovery has them; ``unit`` is the length in units of codes that is 1 here."""
+    if len(cloud) < discovery.fewest:
+        raise _too_few(len(cloud), discovery.fewest)
+    match discovery.facets:
+        case int(facets):
+            labels = partition(cloud, facets, discovery.clustering, random)
+            counted = Counted(labels, Verdict.GIVEN)
+        case FacetRange() as sought:
+            counted = count(cloud, sought, discovery, random)
+        case None if discovery.clustering is Clustering.HDBSCAN:
+            regions = dense_regions(cloud)
+            labels = nearest_region(cloud.codes, regions)
+            noise = int(cloud.copies[regions == NOISE].sum())
+            counted = Counted(labels, Verdict.CLUSTERING, noise=noise)
+        case None:
+            labels = ward_within(cloud, discovery.ward_threshold / unit)
+            counted = Counted(_limited(labels, discovery), Verdict.CLUSTERING)
+    if (found := len(np.unique(counted.labels))) < discovery.fewest:
+        raise _too_few(found, discovery.fewest)
+    return counted
 
 
-def _embed(
-    codes: Codes, components: int, perplexity: float, random: np.random.RandomState
-) -> Embedding:
-    images = len(codes)
-    if images == 1:
-        return np.zeros((1, 2))
-    reduced = PCA(min(components, *codes.shape), random_state=random).fit_transform(codes)
-    tsne = TSNE(
-        perplexity=max(1.0, min(perplexity, (images - 1) / 3)),
-        init=_start(reduced, random),
-        random_state=random,
-    )
-    return np.asarray(tsne.fit_transform(reduced), dtype=np.float64)
+def _too_few(images: int, facets: int) -> TooFewImagesError:
+    purpose = f"finding {facets} facets, where images with equal codes count as one,"
+    return TooFewImagesError(images, facets, purpose)
 
 
-def _start(reduced: Codes, random: np.random.RandomState) -> Float32[np.ndarray, "image 2"]:
-    """The first two principal components as t-SNE wants them: small.
-
-    The jitter lets images pass one another where all codes lie on a line.
-    """
-    start = random.normal(scale=1e-5, size=(len(reduced), 2))
-    start[:, : reduced.shape[1]] += reduced[:, :2] / reduced[:, 0].std() * 1e-4
-    return start.astype(np.float32)
-
-
-def _cluster(
-    places: Embedding, copies: Int[np.ndarray, " image"], facets: int, random: np.random.RandomState
-) -> Labels:
-    """The cluster of each place, which counts as often as it has copies."""
-    found = min(facets, len(places))
-    with warnings.catch_warnings(action="ignore", category=ConvergenceWarning):
-        k_means = KMeans(found, n_init=10, tol=0.0, random_state=random)
-        labels: Labels = k_means.fit_predict(places, sample_weight=copies)
-    if len(np.unique(labels)) < facets:
-        purpose = f"finding {facets} facets, where images with equal codes count as one,"
-        raise TooFewImagesError(len(np.unique(labels)), facets, purpose)
+def _limited(labels: Labels, discovery: Discovery) -> Labels:
+    found = int(labels.max()) + 1
+    if found > MOST_FACETS:
+        problem = (
+            f"{discovery.ward_threshold:g} leaves {found} facets; at most {MOST_FACETS} may be"
+        )
+        raise InvalidFieldError("discovery.ward_threshold", f"{problem}: choose a larger one")
     return labels
 
 
-def _numbered(clusters: Labels) -> Labels:
-    """The same clusters with other numbers: by size, then by their earliest image."""
-    _, earliest, sizes = np.unique(clusters, return_index=True, return_counts=True)
+def _numbered(clusters: Labels) -> tuple[Labels, Int[np.ndarray, " facet"]]:
+    """The same clusters with other numbers: by size, then by their earliest image.
+
+    Returns:
+        The new number of each image's cluster, and the old number of each new one.
+    """
+    old, earliest, sizes = np.unique(clusters, return_index=True, return_counts=True)
     order = np.lexsort((earliest, -sizes))
-    numbers: Labels = np.argsort(order)[clusters]
-    return numbers
+    numbers: Labels = np.argsort(order)[np.searchsorted(old, clusters)]
+    return numbers, old[order]
 
 
 def _silhouettes(codes: Codes, labels: Labels) -> Float64[np.ndarray, " image"]:
@@ -159,8 +190,30 @@ def _silhouettes(codes: Codes, labels: Labels) -> Float64[np.ndarray, " image"]:
     return np.asarray(silhouette_samples(codes, labels), dtype=np.float64)
 
 
-def _facet(members: Int[np.ndarray, " member"], embedding: Embedding) -> Facet:
-    centroid = embedding[members].mean(axis=0)
-    distances = np.linalg.norm(embedding[members] - centroid, axis=1)
+def _agreement(cloud: Cloud, facets: int, random: np.random.RandomState) -> float:
+    ways = (Clustering.PLANE_K_MEANS, Clustering.K_MEANS)
+    in_plane, between_codes = (partition(cloud, facets, way, random) for way in ways)
+    every = np.repeat(np.arange(len(cloud)), cloud.copies)
+    return float(adjusted_rand_score(in_plane[every], between_codes[every]))
+
+
+def _trustworthiness(cloud: Cloud) -> float:
+    neighbours = min(NEIGHBOURS, (len(cloud) - 1) // 2)
+    return trustworthiness(cloud.codes, cloud.plane, neighbours) if neighbours else 1.0
+
+
+def _facets(
+    labels: Labels, cloud: Cloud, place_of: Int[np.ndarray, " image"], discovery: Discovery
+) -> tuple[Facet, ...]:
+    points = cloud.space(discovery.clustering)[place_of].astype(np.float64)
+    embedding = cloud.plane[place_of]
+    return tuple(
+        _facet(np.flatnonzero(labels == index), points, embedding)
+        for index in range(labels.max() + 1)
+    )
+
+
+def _facet(members: Int[np.ndarray, " member"], points: Codes, embedding: Embedding) -> Facet:
+    distances = np.linalg.norm(points[members] - points[members].mean(axis=0), axis=1)
     nearest = np.argsort(distances, kind="stable")
-    return Facet(members[nearest], distances[nearest], centroid)
+    return Facet(members[nearest], distances[nearest], embedding[members].mean(axis=0))

@@ -66,6 +66,68 @@ class Preview:
     picture: Picture
 
 
+class Verdict(Enum):
+    """How a unit came to its number of facets.
+
+    Attributes:
+        GIVEN: The request names it.
+        ONE_FACET: The images do not fall apart more than those of one kind would.
+        SEVERAL_FACETS: They do, and this number of facets describes them best.
+        TOO_FEW_IMAGES: There are too few unlike images to tell; the fewest that may be.
+        CLUSTERING: The clustering finds it.
+    """
+
+    GIVEN = "given"
+    ONE_FACET = "one facet"
+    SEVERAL_FACETS = "several facets"
+    TOO_FEW_IMAGES = "too few images"
+    CLUSTERING = "clustering"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FacetCandidate:
+    """A number of facets that was tried.
+
+    Attributes:
+        facets: The number.
+        silhouette: Mean over all images, in code space.
+        stability: Mean adjusted Rand index between these facets and those of subsamples.
+        separation: Depth of the shallowest valley between two of them, in [-1, 1].
+    """
+
+    facets: int
+    silhouette: float
+    stability: float
+    separation: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FacetCount:
+    """How many facets a unit has, and how far the plane shows them.
+
+    Attributes:
+        unit: The unit.
+        images: How many images are its own.
+        facets: How many facets they are shared out among.
+        verdict: How that number came about.
+        candidates: The numbers that were tried, ascending; empty where it was given.
+        p_value: How often images of one kind fall apart as far; ``None`` where it was not tested.
+        agreement: Adjusted Rand index between k-means in the plane and in code space.
+        trustworthiness: Of the plane, in [0, 1].
+        noise: How many images belong to no dense region, and were given to the nearest facet.
+    """
+
+    unit: Unit
+    images: int
+    facets: int
+    verdict: Verdict
+    candidates: tuple[FacetCandidate, ...]
+    p_value: float | None
+    agreement: float
+    trustworthiness: float
+    noise: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
     """One image of a facet.
@@ -75,7 +137,8 @@ class Member:
         label: Its class, or empty.
         activation: Of the unit, for it.
         embedding: Its place in the plane.
-        distance: To the facet's centroid, in the plane.
+        distance: To the facet's centroid: in the plane where that was clustered, else between
+            scaled codes.
         silhouette: Among all facets, in code space.
     """
 
@@ -265,4 +328,4 @@ class Description:
     obstacle: Obstacle | None
 
 
-Event = Progress | Preview | Facet | SynthesizedImage | Manifest | Description
+Event = Progress | Preview | FacetCount | Facet | SynthesizedImage | Manifest | Description

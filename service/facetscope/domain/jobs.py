@@ -20,6 +20,10 @@ MOST_IMAGES: Final = 256
 """Images that one ascent may make at once."""
 
 
+MOST_FACETS: Final = 100
+"""Facets that the images of one unit may be shared out among."""
+
+
 class Precision(Enum):
     """What a model computes in."""
 
@@ -100,15 +104,53 @@ class Runtime(Enum):
     ONNX_RUNTIME = "onnx runtime"
 
 
+class Clustering(Enum):
+    """What shares out images among facets.
+
+    Attributes:
+        PLANE_K_MEANS: k-means in the plane that t-SNE embeds codes in.
+        K_MEANS: k-means between codes.
+        WARD: Merges the two sets of codes that lie least apart, by Ward's criterion, until as many
+            are left as there shall be facets, or all are further apart than a threshold.
+        HDBSCAN: Takes dense regions of code space, however many there are.
+    """
+
+    PLANE_K_MEANS = "plane k-means"
+    K_MEANS = "k-means"
+    WARD = "Ward"
+    HDBSCAN = "HDBSCAN"
+
+
+@dataclass(frozen=True, slots=True)
+class FacetRange:
+    """A number of facets that is to be found, at least ``minimum`` and at most ``maximum``."""
+
+    minimum: int
+    maximum: int
+
+    def __post_init__(self) -> None:
+        _check("discovery.range.minimum", self.minimum, 1, MOST_FACETS)
+        _check("discovery.range.maximum", self.maximum, self.minimum, MOST_FACETS)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Discovery:
     """How facets are found.
 
     Attributes:
         selection: Which images are the unit's own.
-        facets: Number of facets, k.
+        facets: Number of facets, k, or where to look for it; ``None`` where the clustering finds
+            it: HDBSCAN, and Ward with a threshold.
+        clustering: What shares out images among facets.
+        ward_threshold: Distance, in units of the codes, beyond which Ward merges no more; 0 where
+            the number of facets ends it.
+        bootstraps: How many subsamples of the images tell how stable facets are.
+        significance: The largest p-value at which there is more than one facet, where their number
+            is to be found.
         code_layer: Layer whose activations are the codes; empty for the one before the classifier.
         components: Dimensions kept by PCA, where there are that many.
+        whitening: Power of its standard deviation that each principal component is divided by: 0
+            leaves them as they are, 1 makes all equally wide.
         perplexity: Of t-SNE, where there are images enough.
         averaged: How many images nearest the centroid make the mean image.
         thumbnails: How many thumbnails of nearest members a facet carries.
@@ -118,9 +160,14 @@ class Discovery:
     """
 
     selection: Selection = TopImages(200)
-    facets: int = 10
+    facets: int | FacetRange | None = 10
+    clustering: Clustering = Clustering.PLANE_K_MEANS
+    ward_threshold: float = 0.0
+    bootstraps: int = 10
+    significance: float = 0.05
     code_layer: str = ""
     components: int = 50
+    whitening: float = 0.0
     perplexity: float = 30.0
     averaged: int = 15
     thumbnails: int = 8
@@ -129,8 +176,10 @@ class Discovery:
     undecodable_limit: float = 1.0
 
     def __post_init__(self) -> None:
-        _check("discovery.facets", self.facets, 1, 100)
+        self._check_number()
+        _check("discovery.bootstraps", self.bootstraps, 2, 1000)
         _check("discovery.components", self.components, 2, 4096)
+        _check("discovery.whitening", self.whitening, 0, 1)
         _check("discovery.averaged", self.averaged, 1, 1000)
         _check("discovery.thumbnails", self.thumbnails, 0, 64)
         if not 0 < self.perplexity < inf:
@@ -138,6 +187,40 @@ class Discovery:
         if not 0 < self.undecodable_limit <= 1:
             problem = f"{self.undecodable_limit:g} is not in (0, 1]"
             raise InvalidFieldError("discovery.undecodable_limit", problem)
+        if not 0 < self.significance < 1:
+            problem = f"{self.significance:g} is not between 0 and 1"
+            raise InvalidFieldError("discovery.significance", problem)
+
+    def _check_number(self) -> None:
+        """Refuse numbers of facets that the clustering does not take, or lacks."""
+        if not 0 <= self.ward_threshold < inf:
+            problem = f"{self.ward_threshold:g} is not a distance"
+            raise InvalidFieldError("discovery.ward_threshold", problem)
+        if self.ward_threshold and self.clustering is not Clustering.WARD:
+            problem = f"{self.clustering.value} has no threshold: choose WARD, or send none"
+            raise InvalidFieldError("discovery.ward_threshold", problem)
+        if self.finds_number and self.facets is not None:
+            problem = f"{self.clustering.value} as requested finds the number itself: send none"
+            raise InvalidFieldError("discovery.facets", problem)
+        if not self.finds_number and self.facets is None:
+            raise InvalidFieldError("discovery.facets", "is required for this clustering")
+        if isinstance(self.facets, int):
+            _check("discovery.facets", self.facets, 1, MOST_FACETS)
+
+    @property
+    def finds_number(self) -> bool:
+        """Whether the clustering finds the number of facets itself."""
+        return self.clustering is Clustering.HDBSCAN or self.ward_threshold > 0
+
+    @property
+    def fewest(self) -> int:
+        """The smallest number of facets that is an answer."""
+        match self.facets:
+            case FacetRange(minimum):
+                return minimum
+            case None:
+                return 1
+        return self.facets
 
 
 class Start(Enum):
@@ -248,3 +331,7 @@ def artifacts(job: Job) -> tuple[str, ...]:
 def _check(name: str, value: float, low: float, high: float) -> None:
     if not low <= value <= high:
         raise InvalidFieldError(name, f"{value:g} is not in [{low}, {high}]")
+
+
+PAPER: Final = Discovery()
+"""Algorithm 1 of Nguyen, Yosinski & Clune (2016)."""

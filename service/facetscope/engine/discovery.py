@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from facetscope.domain.errors import TooFewImagesError
-from facetscope.domain.events import Facet, Member, Picture, Progress, Work
+from facetscope.domain.events import Facet, FacetCount, Member, Picture, Progress, Work
 from facetscope.domain.jobs import Discovery
 from facetscope.domain.units import Unit
 from facetscope.engine.survey import Survey
@@ -38,8 +38,8 @@ class Discovered:
 
 def discover(
     survey: Survey, unit: Unit, discovery: Discovery, pixels_of: PixelsOf
-) -> Generator[Progress, None, Discovered]:
-    """Find the facets of ``unit`` among its own images.
+) -> Generator[Progress | FacetCount, None, Discovered]:
+    """Find the facets of ``unit`` among its own images, and say how many there are.
 
     Raises:
         ClassNotFoundError: No image has the label.
@@ -50,17 +50,26 @@ def discover(
 
     yield Progress(work=Work.CLUSTERING, unit=unit)
     own = survey.select(unit, discovery.selection)
-    if len(own) < discovery.facets:
-        purpose = f"finding {discovery.facets} facets of {unit}"
-        raise TooFewImagesError(len(own), discovery.facets, purpose)
-    found = algorithm.discover(
-        survey.codes[own].numpy(),
-        facets=discovery.facets,
-        components=discovery.components,
-        perplexity=discovery.perplexity,
-        seed=discovery.seed,
-    )
+    if len(own) < discovery.fewest:
+        purpose = f"finding {discovery.fewest} facets of {unit}"
+        raise TooFewImagesError(len(own), discovery.fewest, purpose)
+    found = algorithm.discover(survey.codes[own].numpy(), discovery)
+    yield _count(unit, found)
     return _shown(_Found(survey, unit, own, found), discovery, pixels_of)
+
+
+def _count(unit: Unit, found: algorithm.FacetMap) -> FacetCount:
+    return FacetCount(
+        unit=unit,
+        images=len(found.labels),
+        facets=len(found.facets),
+        verdict=found.verdict,
+        candidates=found.candidates,
+        p_value=found.p_value,
+        agreement=found.agreement,
+        trustworthiness=found.trustworthiness,
+        noise=found.noise,
+    )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -9,6 +9,7 @@ from facetscope.domain.events import (
     Description,
     Event,
     Facet,
+    FacetCount,
     Forward,
     Manifest,
     Member,
@@ -32,6 +33,8 @@ def event_message(sequence: int, event: Event) -> inspection_pb2.Event:
             return inspection_pb2.Event(sequence=sequence, progress=_progress(event))
         case Preview():
             return inspection_pb2.Event(sequence=sequence, preview=_preview(event))
+        case FacetCount():
+            return inspection_pb2.Event(sequence=sequence, facet_count=_facet_count(event))
         case Facet():
             return inspection_pb2.Event(sequence=sequence, facet=_facet(event))
         case SynthesizedImage():
@@ -97,6 +100,28 @@ def _preview(event: Preview) -> synthesis_pb2.PreviewImage:
         step=event.step,
         objective=event.objective,
         picture=_picture(event.picture),
+    )
+
+
+def _facet_count(count: FacetCount) -> facet_pb2.FacetCount:
+    return facet_pb2.FacetCount(
+        unit=_unit(count.unit),
+        images=count.images,
+        candidates=[
+            facet_pb2.FacetCandidate(
+                facets=candidate.facets,
+                silhouette=candidate.silhouette,
+                stability=candidate.stability,
+                separation=candidate.separation,
+            )
+            for candidate in count.candidates
+        ],
+        facets=count.facets,
+        p_value=count.p_value,
+        verdict=_number(facet_pb2.Verdict, "VERDICT", count.verdict),
+        agreement=count.agreement,
+        trustworthiness=count.trustworthiness,
+        noise=count.noise,
     )
 
 

@@ -10,10 +10,13 @@ from facetscope.artifacts.store import checked
 from facetscope.domain.errors import InvalidFieldError
 from facetscope.domain.inputs import ColorOrder, Fit, Gamma, InputSpec, Interpolation, Layout
 from facetscope.domain.jobs import (
+    PAPER,
     AllImages,
+    Clustering,
     DescribeModel,
     DiscoverFacets,
     Discovery,
+    FacetRange,
     ImageSet,
     InlineImage,
     InspectUnits,
@@ -36,10 +39,18 @@ Keep = Callable[[bytes], str]
 
 E = TypeVar("E", bound=Enum)
 
+MOST_SOUGHT: Final = 10
+"""The largest number of facets that is looked for, unless a request names it."""
+
 PRESETS: Final = {
     synthesis_pb2.SCHEDULE_PRESET_UNSPECIFIED: MEAN_IMAGE,
     synthesis_pb2.SCHEDULE_PRESET_MEAN_IMAGE: MEAN_IMAGE,
     synthesis_pb2.SCHEDULE_PRESET_CENTER_BIASED: CENTER_BIASED,
+}
+
+DISCOVERY_PRESETS: Final = {
+    facet_pb2.DISCOVERY_PRESET_UNSPECIFIED: Discovery(),
+    facet_pb2.DISCOVERY_PRESET_PAPER: PAPER,
 }
 
 
@@ -162,12 +173,23 @@ def _inline_images(messages: Iterable[facet_pb2.InlineImage]) -> tuple[InlineIma
 
 
 def _discovery(message: facet_pb2.Discovery) -> Discovery:
-    default = Discovery()
+    if message.preset not in DISCOVERY_PRESETS:
+        raise InvalidFieldError("discovery.preset", f"{message.preset} is unknown")
+    default = DISCOVERY_PRESETS[message.preset]
+    clustering = (
+        _member("discovery.clustering", Clustering, facet_pb2.Clustering, message.clustering)
+        or default.clustering
+    )
     return Discovery(
         selection=_selection(message.selection) or default.selection,
-        facets=message.facets if message.HasField("facets") else default.facets,
+        facets=_facets(message, clustering, default),
+        clustering=clustering,
+        ward_threshold=message.ward_threshold,
+        bootstraps=message.bootstraps or default.bootstraps,
+        significance=message.significance or default.significance,
         code_layer=message.code_layer,
         components=message.components or default.components,
+        whitening=message.whitening if message.HasField("whitening") else default.whitening,
         perplexity=message.perplexity or default.perplexity,
         averaged=message.averaged or default.averaged,
         thumbnails=message.thumbnails if message.HasField("thumbnails") else default.thumbnails,
@@ -176,6 +198,21 @@ def _discovery(message: facet_pb2.Discovery) -> Discovery:
         or default.runtime,
         undecodable_limit=message.undecodable_limit or default.undecodable_limit,
     )
+
+
+def _facets(
+    message: facet_pb2.Discovery, clustering: Clustering, default: Discovery
+) -> int | FacetRange | None:
+    """The number of facets, where to look for it, or ``None`` if the clustering finds it."""
+    if message.HasField("facets") and message.HasField("range"):
+        raise InvalidFieldError("discovery.range", "give the number of facets or a range, not both")
+    if message.HasField("facets"):
+        return message.facets
+    if message.HasField("range"):
+        minimum = message.range.minimum or 1
+        return FacetRange(minimum, message.range.maximum or max(minimum, MOST_SOUGHT))
+    finds_number = clustering is Clustering.HDBSCAN or message.ward_threshold > 0
+    return None if finds_number else default.facets
 
 
 def _selection(message: facet_pb2.Selection) -> Selection | None:

@@ -5,15 +5,16 @@ from __future__ import annotations
 from typing import Final, Protocol
 
 from facetscope_client.gen.facetscope.v1 import inspection_pb2
-from facetscope_client.gen.facetscope.v1.facet_pb2 import Facet
+from facetscope_client.gen.facetscope.v1.facet_pb2 import Facet, FacetCount
 from facetscope_client.gen.facetscope.v1.inspection_pb2 import Manifest, Progress
 from facetscope_client.gen.facetscope.v1.synthesis_pb2 import PreviewImage, SynthesizedImage
 
-Event = Progress | PreviewImage | Facet | SynthesizedImage | Manifest
+Event = Progress | PreviewImage | FacetCount | Facet | SynthesizedImage | Manifest
 
 KINDS: Final = {
     Progress: "progress",
     PreviewImage: "preview",
+    FacetCount: "facet_count",
     Facet: "facet",
     SynthesizedImage: "image",
     Manifest: "manifest",

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from facetscope_client.events import Event
-from facetscope_client.gen.facetscope.v1.facet_pb2 import Facet
+from facetscope_client.gen.facetscope.v1.facet_pb2 import Facet, FacetCount
 from facetscope_client.gen.facetscope.v1.inspection_pb2 import Manifest
 from facetscope_client.gen.facetscope.v1.model_pb2 import Unit
 from facetscope_client.gen.facetscope.v1.synthesis_pb2 import PreviewImage, SynthesizedImage
@@ -66,14 +66,16 @@ class ReportFolder:
     def add(self, event: Event) -> dict[str, Any]:
         """Write what ``event`` brings; its JSON form, with paths in place of pictures."""
         match event:
-            case Facet() | SynthesizedImage() | PreviewImage():
+            case FacetCount() | Facet() | SynthesizedImage() | PreviewImage():
                 return self._add_result(event)
             case Manifest():
                 self._finish()
                 self._ledger.manifest = plain_json(event)
         return plain_json(event)
 
-    def _add_result(self, result: Facet | SynthesizedImage | PreviewImage) -> dict[str, Any]:
+    def _add_result(
+        self, result: FacetCount | Facet | SynthesizedImage | PreviewImage
+    ) -> dict[str, Any]:
         report, folder = self._report_on(result.unit)
         files = _files_of(result)
         for name, data in files.items():
@@ -130,6 +132,7 @@ def _record_of(report: UnitReport, folder: str) -> dict[str, Any]:
 
     return {
         "unit": plain_json(report.unit),
+        "count": None if report.count is None else plain_json(report.count),
         "facets": [with_files(facet) for facet in report.facets.values()],
         "images": [with_files(image) for image in report.images.values()],
         "contact_sheet": f"{folder}/contact-sheet.png",

@@ -10,27 +10,38 @@ from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 
 from facetscope_client.events import Event
-from facetscope_client.gen.facetscope.v1.facet_pb2 import EncodedImage, Facet
+from facetscope_client.gen.facetscope.v1.facet_pb2 import EncodedImage, Facet, FacetCount
 from facetscope_client.gen.facetscope.v1.model_pb2 import Unit
 from facetscope_client.gen.facetscope.v1.synthesis_pb2 import PreviewImage, SynthesizedImage
 
 M = TypeVar("M", bound=Message)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class UnitReport:
-    """The facets of a unit and the images synthesized for it, by index, as they arrive."""
+    """The facets of a unit and the images synthesized for it, by index, as they arrive.
+
+    Attributes:
+        unit: The unit.
+        facets: Its facets.
+        images: Images synthesized for it.
+        count: How many facets it has, and why, once that is known.
+    """
 
     unit: Unit
     facets: dict[int, Facet] = field(default_factory=dict)
     images: dict[int, SynthesizedImage] = field(default_factory=dict)
+    count: FacetCount | None = None
 
-    def add(self, result: Facet | SynthesizedImage) -> None:
+    def add(self, result: FacetCount | Facet | SynthesizedImage) -> None:
         """Take in one result of this unit."""
-        if isinstance(result, Facet):
-            self.facets[result.index] = result
-        else:
-            self.images[result.index] = result
+        match result:
+            case FacetCount():
+                self.count = result
+            case Facet():
+                self.facets[result.index] = result
+            case SynthesizedImage():
+                self.images[result.index] = result
 
 
 def pictures_in(event: Event) -> Iterator[tuple[str, EncodedImage]]:

@@ -14,7 +14,8 @@ from typing import Final
 from PIL import Image, ImageOps
 
 from facetscope_client import scatter
-from facetscope_client.gen.facetscope.v1.facet_pb2 import EncodedImage, Facet
+from facetscope_client.gen.facetscope.v1 import facet_pb2
+from facetscope_client.gen.facetscope.v1.facet_pb2 import EncodedImage, Facet, FacetCount
 from facetscope_client.gen.facetscope.v1.synthesis_pb2 import SynthesizedImage
 from facetscope_client.pen import INK, PALE, PAPER, Pen
 from facetscope_client.report import UnitReport
@@ -119,10 +120,25 @@ def _summary(report: UnitReport) -> str:
     images = sum(len(facet.members) for facet in report.facets.values())
     parts = []
     if report.facets:
-        parts.append(f"{images:,} images in {_count(len(report.facets), 'facet')}")
+        found = f" ({why})" if (why := _why(report.count)) else ""
+        parts.append(f"{images:,} images in {_count(len(report.facets), 'facet')}{found}")
     if report.images:
         parts.append(_count(len(report.images), "synthesized image"))
     return ", ".join(parts)
+
+
+def _why(count: FacetCount | None) -> str:
+    """How the number of facets came about, where that was not a request."""
+    if count is None:
+        return ""
+    match count.verdict:
+        case facet_pb2.VERDICT_SEVERAL_FACETS | facet_pb2.VERDICT_ONE_FACET:
+            return f"found, p = {count.p_value:.2g}"
+        case facet_pb2.VERDICT_CLUSTERING:
+            return "found"
+        case facet_pb2.VERDICT_TOO_FEW_IMAGES:
+            return "too few images to find more"
+    return ""
 
 
 def _count(number: int, noun: str) -> str:

@@ -14,14 +14,26 @@ import typer
 from google.protobuf.json_format import Parse, ParseError
 
 from facetscope_client.cli.parsing import (
+    Facets,
     Numbers,
     Size,
+    parse_facets,
     parse_numbers,
     parse_schedule,
     parse_size,
     selection_from,
 )
-from facetscope_client.gen.facetscope.v1.facet_pb2 import Discovery
+from facetscope_client.gen.facetscope.v1.facet_pb2 import (
+    CLUSTERING_HDBSCAN,
+    CLUSTERING_K_MEANS,
+    CLUSTERING_PLANE_K_MEANS,
+    CLUSTERING_UNSPECIFIED,
+    CLUSTERING_WARD,
+    DISCOVERY_PRESET_PAPER,
+    DISCOVERY_PRESET_UNSPECIFIED,
+    Clustering,
+    Discovery,
+)
 from facetscope_client.gen.facetscope.v1.model_pb2 import (
     COLOR_ORDER_BGR,
     COLOR_ORDER_RGB,
@@ -128,6 +140,27 @@ RUNTIMES: Final[Mapping[RuntimeName | None, Runtime.ValueType]] = MappingProxyTy
     }
 )
 """The runtimes of the contract by their names."""
+
+
+class ClusteringName(StrEnum):
+    """What can share out images among facets."""
+
+    PLANE_K_MEANS = "plane-k-means"
+    K_MEANS = "k-means"
+    WARD = "ward"
+    HDBSCAN = "hdbscan"
+
+
+CLUSTERINGS: Final[Mapping[ClusteringName | None, Clustering.ValueType]] = MappingProxyType(
+    {
+        None: CLUSTERING_UNSPECIFIED,
+        ClusteringName.PLANE_K_MEANS: CLUSTERING_PLANE_K_MEANS,
+        ClusteringName.K_MEANS: CLUSTERING_K_MEANS,
+        ClusteringName.WARD: CLUSTERING_WARD,
+        ClusteringName.HDBSCAN: CLUSTERING_HDBSCAN,
+    }
+)
+"""The clusterings of the contract by their names."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -301,8 +334,55 @@ class DiscoveryOptions:
     """How facets are found; what is not given is the server's to choose."""
 
     facets: Annotated[
+        Facets | None,
+        _discovery(
+            "--facets",
+            "-k",
+            parser=parse_facets,
+            metavar="K|MIN-MAX",
+            help="How many, or between which numbers to find out how many. Default: 10.",
+        ),
+    ] = None
+    paper: Annotated[
+        bool,
+        _discovery(
+            "--paper",
+            help="As Nguyen, Yosinski & Clune (2016), where other options leave it open.",
+        ),
+    ] = False
+    clustering: Annotated[
+        ClusteringName | None,
+        _discovery(
+            help="What shares out images: k-means in the plane of t-SNE; k-means, Ward's criterion "
+            "or HDBSCAN, which finds out how many, between codes. Default: plane-k-means.",
+        ),
+    ] = None
+    ward_threshold: Annotated[
+        float | None,
+        _discovery(
+            min=0.0, metavar="D", help="Distance beyond which `ward` merges no more, instead of -k."
+        ),
+    ] = None
+    bootstraps: Annotated[
         int | None,
-        _discovery("--facets", "-k", min=1, metavar="K", help="How many. Default: 10."),
+        _discovery(
+            min=2, metavar="N", help="Subsamples that tell how stable facets are. Default: 10."
+        ),
+    ] = None
+    significance: Annotated[
+        float | None,
+        _discovery(
+            min=0.0, metavar="P", help="Largest p-value for more than one facet. Default: 0.05."
+        ),
+    ] = None
+    whitening: Annotated[
+        float | None,
+        _discovery(
+            min=0.0,
+            max=1.0,
+            metavar="W",
+            help="How far wide principal components are narrowed: 0 not at all, 1 to equal width.",
+        ),
     ] = None
     select: Annotated[
         str | None,
@@ -362,13 +442,20 @@ class DiscoveryOptions:
         """The message."""
         return Discovery(
             selection=None if self.select is None else selection_from(self.select),
-            facets=self.facets,
+            facets=None if self.facets is None else self.facets.number,
             code_layer=self.code_layer,
             components=self.components or 0,
             perplexity=self.perplexity or 0,
             averaged=self.averaged or 0,
             thumbnails=self.thumbnails,
             seed=self.seed,
+            range=None if self.facets is None else self.facets.range,
+            clustering=CLUSTERINGS[self.clustering],
+            ward_threshold=self.ward_threshold or 0,
+            preset=DISCOVERY_PRESET_PAPER if self.paper else DISCOVERY_PRESET_UNSPECIFIED,
+            bootstraps=self.bootstraps or 0,
+            significance=self.significance or 0,
+            whitening=self.whitening,
             runtime=RUNTIMES[self.runtime],
             undecodable_limit=self.undecodable_limit or 0,
         )

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 import typer
 from google.protobuf.json_format import Parse, ParseError
 
-from facetscope_client.gen.facetscope.v1.facet_pb2 import Selection
+from facetscope_client.gen.facetscope.v1.facet_pb2 import FacetRange, Selection
 from facetscope_client.gen.facetscope.v1.synthesis_pb2 import (
     SCHEDULE_PRESET_CENTER_BIASED,
     SCHEDULE_PRESET_MEAN_IMAGE,
@@ -40,6 +40,13 @@ class Numbers(tuple[float, ...]):
     __slots__ = ()
 
 
+class Facets(NamedTuple):
+    """A number of facets, or where to look for it."""
+
+    number: int | None
+    range: FacetRange | None
+
+
 def parse_size(text: str) -> Size:
     """``N`` or ``HxW``."""
     height, _, width = text.lower().partition("x")
@@ -49,6 +56,14 @@ def parse_size(text: str) -> Size:
 def parse_numbers(text: str) -> Numbers:
     """``A`` or ``A,B,C``."""
     return Numbers(map(float, text.split(",")))
+
+
+def parse_facets(text: str) -> Facets:
+    """``K``, or ``MIN-MAX`` for a number that is to be found."""
+    first, dash, last = text.partition("-")
+    if dash:
+        return Facets(None, FacetRange(minimum=int(first), maximum=int(last)))
+    return Facets(int(first), None)
 
 
 def parse_schedule(text: str) -> Schedule:

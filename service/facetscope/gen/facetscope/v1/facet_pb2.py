@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from . import model_pb2 as facetscope_dot_v1_dot_model__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x66\x61\x63\x65tscope/v1/facet.proto\x12\rfacetscope.v1\x1a\x19\x66\x61\x63\x65tscope/v1/model.proto\"G\n\x08ImageSet\x12\x0f\n\x07\x64igests\x18\x01 \x03(\t\x12*\n\x06inline\x18\x02 \x03(\x0b\x32\x1a.facetscope.v1.InlineImage\"8\n\x0bInlineImage\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05label\x18\x02 \x01(\t\x12\x0c\n\x04\x64\x61ta\x18\x03 \x01(\x0c\"W\n\tSelection\x12\r\n\x03\x61ll\x18\x01 \x01(\x08H\x00\x12\x0f\n\x05label\x18\x02 \x01(\tH\x00\x12\x13\n\tpredicted\x18\x03 \x01(\x08H\x00\x12\r\n\x03top\x18\x04 \x01(\rH\x00\x42\x06\n\x04rule\"\xa0\x02\n\tDiscovery\x12+\n\tselection\x18\x01 \x01(\x0b\x32\x18.facetscope.v1.Selection\x12\x13\n\x06\x66\x61\x63\x65ts\x18\x02 \x01(\x05H\x00\x88\x01\x01\x12\x12\n\ncode_layer\x18\x03 \x01(\t\x12\x12\n\ncomponents\x18\x04 \x01(\r\x12\x12\n\nperplexity\x18\x05 \x01(\x01\x12\x10\n\x08\x61veraged\x18\x06 \x01(\r\x12\x17\n\nthumbnails\x18\x07 \x01(\rH\x01\x88\x01\x01\x12\x0c\n\x04seed\x18\x08 \x01(\x04\x12\x19\n\x11undecodable_limit\x18\x13 \x01(\x01\x12\'\n\x07runtime\x18\x14 \x01(\x0e\x32\x16.facetscope.v1.RuntimeB\t\n\x07_facetsB\r\n\x0b_thumbnails\"\xff\x01\n\x05\x46\x61\x63\x65t\x12!\n\x04unit\x18\x01 \x01(\x0b\x32\x13.facetscope.v1.Unit\x12\r\n\x05index\x18\x02 \x01(\r\x12&\n\x07members\x18\x03 \x03(\x0b\x32\x15.facetscope.v1.Member\x12/\n\nmean_image\x18\x04 \x01(\x0b\x32\x1b.facetscope.v1.EncodedImage\x12/\n\nthumbnails\x18\x05 \x03(\x0b\x32\x1b.facetscope.v1.EncodedImage\x12\x12\n\nsilhouette\x18\x06 \x01(\x01\x12&\n\x08\x63\x65ntroid\x18\x07 \x01(\x0b\x32\x14.facetscope.v1.Point\"\x88\x01\n\x06Member\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05label\x18\x02 \x01(\t\x12\x12\n\nactivation\x18\x03 \x01(\x01\x12\'\n\tembedding\x18\x04 \x01(\x0b\x32\x14.facetscope.v1.Point\x12\x10\n\x08\x64istance\x18\x05 \x01(\x01\x12\x12\n\nsilhouette\x18\x06 \x01(\x01\"\x1d\n\x05Point\x12\t\n\x01x\x18\x01 \x01(\x01\x12\t\n\x01y\x18\x02 \x01(\x01\"O\n\x0c\x45ncodedImage\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\x12\x12\n\nmedia_type\x18\x02 \x01(\t\x12\r\n\x05width\x18\x03 \x01(\r\x12\x0e\n\x06height\x18\x04 \x01(\rB@\n\x10io.facetscope.v1P\x01Z\x1a\x66\x61\x63\x65tscope/v1;facetscopev1\xaa\x02\rFacetscope.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x66\x61\x63\x65tscope/v1/facet.proto\x12\rfacetscope.v1\x1a\x19\x66\x61\x63\x65tscope/v1/model.proto\"G\n\x08ImageSet\x12\x0f\n\x07\x64igests\x18\x01 \x03(\t\x12*\n\x06inline\x18\x02 \x03(\x0b\x32\x1a.facetscope.v1.InlineImage\"8\n\x0bInlineImage\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05label\x18\x02 \x01(\t\x12\x0c\n\x04\x64\x61ta\x18\x03 \x01(\x0c\"W\n\tSelection\x12\r\n\x03\x61ll\x18\x01 \x01(\x08H\x00\x12\x0f\n\x05label\x18\x02 \x01(\tH\x00\x12\x13\n\tpredicted\x18\x03 \x01(\x08H\x00\x12\r\n\x03top\x18\x04 \x01(\rH\x00\x42\x06\n\x04rule\".\n\nFacetRange\x12\x0f\n\x07minimum\x18\x01 \x01(\r\x12\x0f\n\x07maximum\x18\x02 \x01(\r\"\x91\x04\n\tDiscovery\x12+\n\tselection\x18\x01 \x01(\x0b\x32\x18.facetscope.v1.Selection\x12\x13\n\x06\x66\x61\x63\x65ts\x18\x02 \x01(\x05H\x00\x88\x01\x01\x12\x12\n\ncode_layer\x18\x03 \x01(\t\x12\x12\n\ncomponents\x18\x04 \x01(\r\x12\x12\n\nperplexity\x18\x05 \x01(\x01\x12\x10\n\x08\x61veraged\x18\x06 \x01(\r\x12\x17\n\nthumbnails\x18\x07 \x01(\rH\x01\x88\x01\x01\x12\x0c\n\x04seed\x18\x08 \x01(\x04\x12\x19\n\x11undecodable_limit\x18\x13 \x01(\x01\x12(\n\x05range\x18\t \x01(\x0b\x32\x19.facetscope.v1.FacetRange\x12-\n\nclustering\x18\r \x01(\x0e\x32\x19.facetscope.v1.Clustering\x12\x16\n\x0eward_threshold\x18\x0e \x01(\x01\x12.\n\x06preset\x18\x0f \x01(\x0e\x32\x1e.facetscope.v1.DiscoveryPreset\x12\x12\n\nbootstraps\x18\x10 \x01(\r\x12\x14\n\x0csignificance\x18\x11 \x01(\x01\x12\x16\n\twhitening\x18\x15 \x01(\x01H\x02\x88\x01\x01\x12\'\n\x07runtime\x18\x14 \x01(\x0e\x32\x16.facetscope.v1.RuntimeB\t\n\x07_facetsB\r\n\x0b_thumbnailsB\x0c\n\n_whitening\"[\n\x0e\x46\x61\x63\x65tCandidate\x12\x0e\n\x06\x66\x61\x63\x65ts\x18\x01 \x01(\r\x12\x12\n\nsilhouette\x18\x02 \x01(\x01\x12\x11\n\tstability\x18\x03 \x01(\x01\x12\x12\n\nseparation\x18\x04 \x01(\x01\"\x88\x02\n\nFacetCount\x12!\n\x04unit\x18\x01 \x01(\x0b\x32\x13.facetscope.v1.Unit\x12\x0e\n\x06images\x18\x02 \x01(\r\x12\x31\n\ncandidates\x18\x03 \x03(\x0b\x32\x1d.facetscope.v1.FacetCandidate\x12\x0e\n\x06\x66\x61\x63\x65ts\x18\x04 \x01(\r\x12\x14\n\x07p_value\x18\x05 \x01(\x01H\x00\x88\x01\x01\x12\'\n\x07verdict\x18\x06 \x01(\x0e\x32\x16.facetscope.v1.Verdict\x12\x11\n\tagreement\x18\x07 \x01(\x01\x12\x17\n\x0ftrustworthiness\x18\x08 \x01(\x01\x12\r\n\x05noise\x18\t \x01(\rB\n\n\x08_p_value\"\xff\x01\n\x05\x46\x61\x63\x65t\x12!\n\x04unit\x18\x01 \x01(\x0b\x32\x13.facetscope.v1.Unit\x12\r\n\x05index\x18\x02 \x01(\r\x12&\n\x07members\x18\x03 \x03(\x0b\x32\x15.facetscope.v1.Member\x12/\n\nmean_image\x18\x04 \x01(\x0b\x32\x1b.facetscope.v1.EncodedImage\x12/\n\nthumbnails\x18\x05 \x03(\x0b\x32\x1b.facetscope.v1.EncodedImage\x12\x12\n\nsilhouette\x18\x06 \x01(\x01\x12&\n\x08\x63\x65ntroid\x18\x07 \x01(\x0b\x32\x14.facetscope.v1.Point\"\x88\x01\n\x06Member\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05label\x18\x02 \x01(\t\x12\x12\n\nactivation\x18\x03 \x01(\x01\x12\'\n\tembedding\x18\x04 \x01(\x0b\x32\x14.facetscope.v1.Point\x12\x10\n\x08\x64istance\x18\x05 \x01(\x01\x12\x12\n\nsilhouette\x18\x06 \x01(\x01\"\x1d\n\x05Point\x12\t\n\x01x\x18\x01 \x01(\x01\x12\t\n\x01y\x18\x02 \x01(\x01\"O\n\x0c\x45ncodedImage\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\x12\x12\n\nmedia_type\x18\x02 \x01(\t\x12\r\n\x05width\x18\x03 \x01(\r\x12\x0e\n\x06height\x18\x04 \x01(\r*\x8b\x01\n\nClustering\x12\x1a\n\x16\x43LUSTERING_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x43LUSTERING_PLANE_K_MEANS\x10\x01\x12\x16\n\x12\x43LUSTERING_K_MEANS\x10\x02\x12\x13\n\x0f\x43LUSTERING_WARD\x10\x03\x12\x16\n\x12\x43LUSTERING_HDBSCAN\x10\x04*O\n\x0f\x44iscoveryPreset\x12 \n\x1c\x44ISCOVERY_PRESET_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x44ISCOVERY_PRESET_PAPER\x10\x01*\x9c\x01\n\x07Verdict\x12\x17\n\x13VERDICT_UNSPECIFIED\x10\x00\x12\x11\n\rVERDICT_GIVEN\x10\x01\x12\x15\n\x11VERDICT_ONE_FACET\x10\x02\x12\x1a\n\x16VERDICT_SEVERAL_FACETS\x10\x03\x12\x1a\n\x16VERDICT_TOO_FEW_IMAGES\x10\x04\x12\x16\n\x12VERDICT_CLUSTERING\x10\x05\x42@\n\x10io.facetscope.v1P\x01Z\x1a\x66\x61\x63\x65tscope/v1;facetscopev1\xaa\x02\rFacetscope.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,20 +33,32 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'facet_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\020io.facetscope.v1P\001Z\032facetscope/v1;facetscopev1\252\002\rFacetscope.V1'
+  _globals['_CLUSTERING']._serialized_start=1741
+  _globals['_CLUSTERING']._serialized_end=1880
+  _globals['_DISCOVERYPRESET']._serialized_start=1882
+  _globals['_DISCOVERYPRESET']._serialized_end=1961
+  _globals['_VERDICT']._serialized_start=1964
+  _globals['_VERDICT']._serialized_end=2120
   _globals['_IMAGESET']._serialized_start=71
   _globals['_IMAGESET']._serialized_end=142
   _globals['_INLINEIMAGE']._serialized_start=144
   _globals['_INLINEIMAGE']._serialized_end=200
   _globals['_SELECTION']._serialized_start=202
   _globals['_SELECTION']._serialized_end=289
-  _globals['_DISCOVERY']._serialized_start=292
-  _globals['_DISCOVERY']._serialized_end=580
-  _globals['_FACET']._serialized_start=583
-  _globals['_FACET']._serialized_end=838
-  _globals['_MEMBER']._serialized_start=841
-  _globals['_MEMBER']._serialized_end=977
-  _globals['_POINT']._serialized_start=979
-  _globals['_POINT']._serialized_end=1008
-  _globals['_ENCODEDIMAGE']._serialized_start=1010
-  _globals['_ENCODEDIMAGE']._serialized_end=1089
+  _globals['_FACETRANGE']._serialized_start=291
+  _globals['_FACETRANGE']._serialized_end=337
+  _globals['_DISCOVERY']._serialized_start=340
+  _globals['_DISCOVERY']._serialized_end=869
+  _globals['_FACETCANDIDATE']._serialized_start=871
+  _globals['_FACETCANDIDATE']._serialized_end=962
+  _globals['_FACETCOUNT']._serialized_start=965
+  _globals['_FACETCOUNT']._serialized_end=1229
+  _globals['_FACET']._serialized_start=1232
+  _globals['_FACET']._serialized_end=1487
+  _globals['_MEMBER']._serialized_start=1490
+  _globals['_MEMBER']._serialized_end=1626
+  _globals['_POINT']._serialized_start=1628
+  _globals['_POINT']._serialized_end=1657
+  _globals['_ENCODEDIMAGE']._serialized_start=1659
+  _globals['_ENCODEDIMAGE']._serialized_end=1738
 # @@protoc_insertion_point(module_scope)

@@ -119,7 +119,7 @@ class InspectionServiceServicer(object):
     def DiscoverFacets(self, request, context):
         """Discovers the facets of a unit in a set of images: the kinds of image that excite it.
 
-        Streams progress, then facets, then a manifest.
+        Streams progress, then the count of facets, then facets, then a manifest.
 
         Errors:
 
@@ -163,8 +163,8 @@ class InspectionServiceServicer(object):
     def InspectUnits(self, request, context):
         """Inspects units: discovers the facets of each, and synthesizes one image for each facet.
 
-        Streams, unit by unit, progress and previews, facets and images; then a manifest. Errors are those
-        of DiscoverFacets and MaximizeActivation; the first one ends the call.
+        Streams, unit by unit, progress and previews, the count of facets, facets and images; then a
+        manifest. Errors are those of DiscoverFacets and MaximizeActivation; the first one ends the call.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

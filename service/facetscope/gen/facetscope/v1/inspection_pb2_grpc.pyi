@@ -163,7 +163,7 @@ class InspectionServiceStub(typing.Generic[_InspectionServiceDescribeModelType, 
     DiscoverFacets: _InspectionServiceDiscoverFacetsType
     """Discovers the facets of a unit in a set of images: the kinds of image that excite it.
 
-    Streams progress, then facets, then a manifest.
+    Streams progress, then the count of facets, then facets, then a manifest.
 
     Errors:
 
@@ -201,8 +201,8 @@ class InspectionServiceStub(typing.Generic[_InspectionServiceDescribeModelType, 
     InspectUnits: _InspectionServiceInspectUnitsType
     """Inspects units: discovers the facets of each, and synthesizes one image for each facet.
 
-    Streams, unit by unit, progress and previews, facets and images; then a manifest. Errors are those
-    of DiscoverFacets and MaximizeActivation; the first one ends the call.
+    Streams, unit by unit, progress and previews, the count of facets, facets and images; then a
+    manifest. Errors are those of DiscoverFacets and MaximizeActivation; the first one ends the call.
     """
 
 InspectionServiceAsyncStub: typing_extensions.TypeAlias = InspectionServiceStub[
@@ -268,7 +268,7 @@ class InspectionServiceServicer(metaclass=abc.ABCMeta):
     ) -> typing.Union[collections.abc.Iterator[inspection_pb2.DiscoverFacetsResponse], collections.abc.AsyncIterator[inspection_pb2.DiscoverFacetsResponse]]:
         """Discovers the facets of a unit in a set of images: the kinds of image that excite it.
 
-        Streams progress, then facets, then a manifest.
+        Streams progress, then the count of facets, then facets, then a manifest.
 
         Errors:
 
@@ -316,8 +316,8 @@ class InspectionServiceServicer(metaclass=abc.ABCMeta):
     ) -> typing.Union[collections.abc.Iterator[inspection_pb2.InspectUnitsResponse], collections.abc.AsyncIterator[inspection_pb2.InspectUnitsResponse]]:
         """Inspects units: discovers the facets of each, and synthesizes one image for each facet.
 
-        Streams, unit by unit, progress and previews, facets and images; then a manifest. Errors are those
-        of DiscoverFacets and MaximizeActivation; the first one ends the call.
+        Streams, unit by unit, progress and previews, the count of facets, facets and images; then a
+        manifest. Errors are those of DiscoverFacets and MaximizeActivation; the first one ends the call.
         """
 
 def add_InspectionServiceServicer_to_server(servicer: InspectionServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

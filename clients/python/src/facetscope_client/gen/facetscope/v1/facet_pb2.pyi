@@ -8,6 +8,7 @@ import collections.abc
 from . import model_pb2
 import google.protobuf.descriptor
 import google.protobuf.internal.containers
+import google.protobuf.internal.enum_type_wrapper
 import google.protobuf.message
 import sys
 import typing
@@ -18,6 +19,94 @@ else:
     import typing_extensions
 
 DESCRIPTOR: google.protobuf.descriptor.FileDescriptor
+
+class _Clustering:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _ClusteringEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_Clustering.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    CLUSTERING_UNSPECIFIED: _Clustering.ValueType  # 0
+    """As the preset has it."""
+    CLUSTERING_PLANE_K_MEANS: _Clustering.ValueType  # 1
+    """k-means in the plane that t-SNE embeds codes in."""
+    CLUSTERING_K_MEANS: _Clustering.ValueType  # 2
+    """k-means between codes."""
+    CLUSTERING_WARD: _Clustering.ValueType  # 3
+    """Agglomeration by Ward's criterion between codes, down to a number of facets or up to a distance."""
+    CLUSTERING_HDBSCAN: _Clustering.ValueType  # 4
+    """Dense regions of code space, as many as there are; images between them go to the nearest."""
+
+class Clustering(_Clustering, metaclass=_ClusteringEnumTypeWrapper):
+    """What shares out images among facets."""
+
+CLUSTERING_UNSPECIFIED: Clustering.ValueType  # 0
+"""As the preset has it."""
+CLUSTERING_PLANE_K_MEANS: Clustering.ValueType  # 1
+"""k-means in the plane that t-SNE embeds codes in."""
+CLUSTERING_K_MEANS: Clustering.ValueType  # 2
+"""k-means between codes."""
+CLUSTERING_WARD: Clustering.ValueType  # 3
+"""Agglomeration by Ward's criterion between codes, down to a number of facets or up to a distance."""
+CLUSTERING_HDBSCAN: Clustering.ValueType  # 4
+"""Dense regions of code space, as many as there are; images between them go to the nearest."""
+Global___Clustering: typing_extensions.TypeAlias = Clustering
+
+class _DiscoveryPreset:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _DiscoveryPresetEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_DiscoveryPreset.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    DISCOVERY_PRESET_UNSPECIFIED: _DiscoveryPreset.ValueType  # 0
+    """The server's choice."""
+    DISCOVERY_PRESET_PAPER: _DiscoveryPreset.ValueType  # 1
+    """Algorithm 1 of Nguyen, Yosinski & Clune (2016): PLANE_K_MEANS."""
+
+class DiscoveryPreset(_DiscoveryPreset, metaclass=_DiscoveryPresetEnumTypeWrapper):
+    """Values for all that a discovery leaves open."""
+
+DISCOVERY_PRESET_UNSPECIFIED: DiscoveryPreset.ValueType  # 0
+"""The server's choice."""
+DISCOVERY_PRESET_PAPER: DiscoveryPreset.ValueType  # 1
+"""Algorithm 1 of Nguyen, Yosinski & Clune (2016): PLANE_K_MEANS."""
+Global___DiscoveryPreset: typing_extensions.TypeAlias = DiscoveryPreset
+
+class _Verdict:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _VerdictEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_Verdict.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    VERDICT_UNSPECIFIED: _Verdict.ValueType  # 0
+    """Not set."""
+    VERDICT_GIVEN: _Verdict.ValueType  # 1
+    """The request names it."""
+    VERDICT_ONE_FACET: _Verdict.ValueType  # 2
+    """The images do not fall apart more than those of one kind would."""
+    VERDICT_SEVERAL_FACETS: _Verdict.ValueType  # 3
+    """They do, and this number of facets describes them best."""
+    VERDICT_TOO_FEW_IMAGES: _Verdict.ValueType  # 4
+    """There are too few unlike images to tell; the fewest facets that the request allows."""
+    VERDICT_CLUSTERING: _Verdict.ValueType  # 5
+    """The clustering finds it: HDBSCAN, and WARD with a threshold."""
+
+class Verdict(_Verdict, metaclass=_VerdictEnumTypeWrapper):
+    """How a unit came to its number of facets."""
+
+VERDICT_UNSPECIFIED: Verdict.ValueType  # 0
+"""Not set."""
+VERDICT_GIVEN: Verdict.ValueType  # 1
+"""The request names it."""
+VERDICT_ONE_FACET: Verdict.ValueType  # 2
+"""The images do not fall apart more than those of one kind would."""
+VERDICT_SEVERAL_FACETS: Verdict.ValueType  # 3
+"""They do, and this number of facets describes them best."""
+VERDICT_TOO_FEW_IMAGES: Verdict.ValueType  # 4
+"""There are too few unlike images to tell; the fewest facets that the request allows."""
+VERDICT_CLUSTERING: Verdict.ValueType  # 5
+"""The clustering finds it: HDBSCAN, and WARD with a threshold."""
+Global___Verdict: typing_extensions.TypeAlias = Verdict
 
 @typing.final
 class ImageSet(google.protobuf.message.Message):
@@ -115,9 +204,31 @@ class Selection(google.protobuf.message.Message):
 Global___Selection: typing_extensions.TypeAlias = Selection
 
 @typing.final
+class FacetRange(google.protobuf.message.Message):
+    """A number of facets that is to be found."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    MINIMUM_FIELD_NUMBER: builtins.int
+    MAXIMUM_FIELD_NUMBER: builtins.int
+    minimum: builtins.int
+    """The smallest number that is an answer, in [1, 100]. If 0, 1."""
+    maximum: builtins.int
+    """The largest, in [minimum, 100]. If 0, 10 or the minimum, whichever is larger."""
+    def __init__(
+        self,
+        *,
+        minimum: builtins.int = ...,
+        maximum: builtins.int = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["maximum", b"maximum", "minimum", b"minimum"]) -> None: ...
+
+Global___FacetRange: typing_extensions.TypeAlias = FacetRange
+
+@typing.final
 class Discovery(google.protobuf.message.Message):
-    """How facets are found: algorithm 1 of Nguyen, Yosinski & Clune (2016). Codes of all selected images
-    are reduced by PCA, embedded in the plane by t-SNE, and clustered there by k-means.
+    """How facets are found. Codes of all selected images are reduced by PCA, embedded in the plane by
+    t-SNE to be shown, and clustered.
     """
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
@@ -131,9 +242,18 @@ class Discovery(google.protobuf.message.Message):
     THUMBNAILS_FIELD_NUMBER: builtins.int
     SEED_FIELD_NUMBER: builtins.int
     UNDECODABLE_LIMIT_FIELD_NUMBER: builtins.int
+    RANGE_FIELD_NUMBER: builtins.int
+    CLUSTERING_FIELD_NUMBER: builtins.int
+    WARD_THRESHOLD_FIELD_NUMBER: builtins.int
+    PRESET_FIELD_NUMBER: builtins.int
+    BOOTSTRAPS_FIELD_NUMBER: builtins.int
+    SIGNIFICANCE_FIELD_NUMBER: builtins.int
+    WHITENING_FIELD_NUMBER: builtins.int
     RUNTIME_FIELD_NUMBER: builtins.int
     facets: builtins.int
-    """Number of facets k, in [1, 100] and at most the number of images. If unset, 10."""
+    """Number of facets k, in [1, 100] and at most the number of images. If neither this nor `range` is
+    set, 10. Refused together with `range`, and where the clustering finds the number itself.
+    """
     code_layer: builtins.str
     """Layer whose activations are the codes by which images are compared; activations with positions
     are averaged over them. If empty, the last layer before the classifier.
@@ -152,6 +272,27 @@ class Discovery(google.protobuf.message.Message):
     """Part of the pictures that need not be decodable, in (0, 1]. If 0, 1: pictures that cannot be decoded
     are left out, counted and named, as long as there is one that can.
     """
+    clustering: Global___Clustering.ValueType
+    """What shares out images among facets. If unspecified, as the preset has it."""
+    ward_threshold: builtins.float
+    """Distance beyond which WARD merges no more, in units of the codes (whitened ones keep the unit of
+    the first principal component); then it finds the number of facets
+    itself. If 0, it ends at the number of facets. Refused with another clustering.
+    """
+    preset: Global___DiscoveryPreset.ValueType
+    """Values for what this message leaves open."""
+    bootstraps: builtins.int
+    """Subsamples of the images that tell how stable facets are, where their number is to be found, in
+    [2, 1000]. If 0, 10.
+    """
+    significance: builtins.float
+    """The largest p-value at which there is more than one facet, where their number is to be found, in
+    (0, 1). If 0, 0.05.
+    """
+    whitening: builtins.float
+    """Power of its standard deviation that each principal component is divided by, in [0, 1]: 0 leaves
+    components as they are, 1 makes all equally wide. If unset, as the preset has it.
+    """
     runtime: model_pb2.Runtime.ValueType
     """What computes codes and activations of the images. If unspecified, AUTO. ONNX_RUNTIME is refused
     for files that are not ONNX.
@@ -159,6 +300,12 @@ class Discovery(google.protobuf.message.Message):
     @property
     def selection(self) -> Global___Selection:
         """Which images are the unit's own."""
+
+    @property
+    def range(self) -> Global___FacetRange:
+        """Find the number of facets. There is more than one only where a test against images of one kind
+        says so, whatever the minimum; of several, the number is taken whose facets are the most stable.
+        """
 
     def __init__(
         self,
@@ -172,16 +319,119 @@ class Discovery(google.protobuf.message.Message):
         thumbnails: builtins.int | None = ...,
         seed: builtins.int = ...,
         undecodable_limit: builtins.float = ...,
+        range: Global___FacetRange | None = ...,
+        clustering: Global___Clustering.ValueType = ...,
+        ward_threshold: builtins.float = ...,
+        preset: Global___DiscoveryPreset.ValueType = ...,
+        bootstraps: builtins.int = ...,
+        significance: builtins.float = ...,
+        whitening: builtins.float | None = ...,
         runtime: model_pb2.Runtime.ValueType = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_facets", b"_facets", "_thumbnails", b"_thumbnails", "facets", b"facets", "selection", b"selection", "thumbnails", b"thumbnails"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_facets", b"_facets", "_thumbnails", b"_thumbnails", "averaged", b"averaged", "code_layer", b"code_layer", "components", b"components", "facets", b"facets", "perplexity", b"perplexity", "runtime", b"runtime", "seed", b"seed", "selection", b"selection", "thumbnails", b"thumbnails", "undecodable_limit", b"undecodable_limit"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_facets", b"_facets", "_thumbnails", b"_thumbnails", "_whitening", b"_whitening", "facets", b"facets", "range", b"range", "selection", b"selection", "thumbnails", b"thumbnails", "whitening", b"whitening"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_facets", b"_facets", "_thumbnails", b"_thumbnails", "_whitening", b"_whitening", "averaged", b"averaged", "bootstraps", b"bootstraps", "clustering", b"clustering", "code_layer", b"code_layer", "components", b"components", "facets", b"facets", "perplexity", b"perplexity", "preset", b"preset", "range", b"range", "runtime", b"runtime", "seed", b"seed", "selection", b"selection", "significance", b"significance", "thumbnails", b"thumbnails", "undecodable_limit", b"undecodable_limit", "ward_threshold", b"ward_threshold", "whitening", b"whitening"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_facets", b"_facets"]) -> typing.Literal["facets"] | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_thumbnails", b"_thumbnails"]) -> typing.Literal["thumbnails"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_whitening", b"_whitening"]) -> typing.Literal["whitening"] | None: ...
 
 Global___Discovery: typing_extensions.TypeAlias = Discovery
+
+@typing.final
+class FacetCandidate(google.protobuf.message.Message):
+    """A number of facets that was tried."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    FACETS_FIELD_NUMBER: builtins.int
+    SILHOUETTE_FIELD_NUMBER: builtins.int
+    STABILITY_FIELD_NUMBER: builtins.int
+    SEPARATION_FIELD_NUMBER: builtins.int
+    facets: builtins.int
+    """The number."""
+    silhouette: builtins.float
+    """Mean silhouette of all images, in code space, in [-1, 1]."""
+    stability: builtins.float
+    """Mean adjusted Rand index, at most 1, between these facets and those of subsamples."""
+    separation: builtins.float
+    """Depth of the shallowest valley between two of the facets, in [-1, 1]: 1 less the number of images
+    half-way between them, in those at the less peopled of them. Facets of one kind have none.
+    """
+    def __init__(
+        self,
+        *,
+        facets: builtins.int = ...,
+        silhouette: builtins.float = ...,
+        stability: builtins.float = ...,
+        separation: builtins.float = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["facets", b"facets", "separation", b"separation", "silhouette", b"silhouette", "stability", b"stability"]) -> None: ...
+
+Global___FacetCandidate: typing_extensions.TypeAlias = FacetCandidate
+
+@typing.final
+class FacetCount(google.protobuf.message.Message):
+    """How many facets a unit has, and how far the plane shows them."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    UNIT_FIELD_NUMBER: builtins.int
+    IMAGES_FIELD_NUMBER: builtins.int
+    CANDIDATES_FIELD_NUMBER: builtins.int
+    FACETS_FIELD_NUMBER: builtins.int
+    P_VALUE_FIELD_NUMBER: builtins.int
+    VERDICT_FIELD_NUMBER: builtins.int
+    AGREEMENT_FIELD_NUMBER: builtins.int
+    TRUSTWORTHINESS_FIELD_NUMBER: builtins.int
+    NOISE_FIELD_NUMBER: builtins.int
+    images: builtins.int
+    """How many images are its own."""
+    facets: builtins.int
+    """How many facets there are; they follow."""
+    p_value: builtins.float
+    """Part, in (0, 1], of reference sets of images of one kind that fall apart as far as these. Unset
+    where it was not tested.
+    """
+    verdict: Global___Verdict.ValueType
+    """How the number came about."""
+    agreement: builtins.float
+    """Adjusted Rand index, at most 1, between the clusters of k-means in the plane and those of k-means
+    between codes: how far the plane distorts the facets.
+    """
+    trustworthiness: builtins.float
+    """Trustworthiness of the plane (Venna & Kaski 2001), in [0, 1]: how far images that are near in it
+    are near in code space.
+    """
+    noise: builtins.int
+    """Images that HDBSCAN found in no dense region, and that went to the nearest facet."""
+    @property
+    def unit(self) -> model_pb2.Unit:
+        """The unit."""
+
+    @property
+    def candidates(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___FacetCandidate]:
+        """The numbers of facets that were tried, ascending. Empty where the number was not to be found."""
+
+    def __init__(
+        self,
+        *,
+        unit: model_pb2.Unit | None = ...,
+        images: builtins.int = ...,
+        candidates: collections.abc.Iterable[Global___FacetCandidate] | None = ...,
+        facets: builtins.int = ...,
+        p_value: builtins.float | None = ...,
+        verdict: Global___Verdict.ValueType = ...,
+        agreement: builtins.float = ...,
+        trustworthiness: builtins.float = ...,
+        noise: builtins.int = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["_p_value", b"_p_value", "p_value", b"p_value", "unit", b"unit"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_p_value", b"_p_value", "agreement", b"agreement", "candidates", b"candidates", "facets", b"facets", "images", b"images", "noise", b"noise", "p_value", b"p_value", "trustworthiness", b"trustworthiness", "unit", b"unit", "verdict", b"verdict"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["_p_value", b"_p_value"]) -> typing.Literal["p_value"] | None: ...
+
+Global___FacetCount: typing_extensions.TypeAlias = FacetCount
 
 @typing.final
 class Facet(google.protobuf.message.Message):
@@ -257,7 +507,9 @@ class Member(google.protobuf.message.Message):
     activation: builtins.float
     """Activation of the unit for it, in the unit's own scale."""
     distance: builtins.float
-    """Distance to the facet's centroid, in the embedding."""
+    """Distance to the facet's centroid: in the embedding where that was clustered, else between reduced
+    codes, scaled so that the largest value of the unit's codes about their mean is 1.
+    """
     silhouette: builtins.float
     """Silhouette among all facets, in code space, in [-1, 1]. 0 for a single facet."""
     @property

@@ -238,7 +238,7 @@ class DiscoverFacetsResponse(google.protobuf.message.Message):
     EVENT_FIELD_NUMBER: builtins.int
     @property
     def event(self) -> Global___Event:
-        """A progress, a facet or the manifest."""
+        """A progress, a count of facets, a facet or the manifest."""
 
     def __init__(
         self,
@@ -406,6 +406,7 @@ class Event(google.protobuf.message.Message):
     FACET_FIELD_NUMBER: builtins.int
     IMAGE_FIELD_NUMBER: builtins.int
     MANIFEST_FIELD_NUMBER: builtins.int
+    FACET_COUNT_FIELD_NUMBER: builtins.int
     sequence: builtins.int
     """Number of the event in its stream, from 1, without gaps. A client that reads slowly is spared
     previews and progress, and gets every result.
@@ -430,6 +431,10 @@ class Event(google.protobuf.message.Message):
     def manifest(self) -> Global___Manifest:
         """What the results are a function of. The last event of every stream."""
 
+    @property
+    def facet_count(self) -> facet_pb2.FacetCount:
+        """How many facets a unit has. Comes before its facets."""
+
     def __init__(
         self,
         *,
@@ -439,10 +444,11 @@ class Event(google.protobuf.message.Message):
         facet: facet_pb2.Facet | None = ...,
         image: synthesis_pb2.SynthesizedImage | None = ...,
         manifest: Global___Manifest | None = ...,
+        facet_count: facet_pb2.FacetCount | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["facet", b"facet", "image", b"image", "kind", b"kind", "manifest", b"manifest", "preview", b"preview", "progress", b"progress"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["facet", b"facet", "image", b"image", "kind", b"kind", "manifest", b"manifest", "preview", b"preview", "progress", b"progress", "sequence", b"sequence"]) -> None: ...
-    def WhichOneof(self, oneof_group: typing.Literal["kind", b"kind"]) -> typing.Literal["progress", "preview", "facet", "image", "manifest"] | None: ...
+    def HasField(self, field_name: typing.Literal["facet", b"facet", "facet_count", b"facet_count", "image", b"image", "kind", b"kind", "manifest", b"manifest", "preview", b"preview", "progress", b"progress"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["facet", b"facet", "facet_count", b"facet_count", "image", b"image", "kind", b"kind", "manifest", b"manifest", "preview", b"preview", "progress", b"progress", "sequence", b"sequence"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["kind", b"kind"]) -> typing.Literal["progress", "preview", "facet", "image", "manifest", "facet_count"] | None: ...
 
 Global___Event: typing_extensions.TypeAlias = Event
 
