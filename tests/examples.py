@@ -85,6 +85,18 @@ EVENTS = (
         thumbnails=(PICTURE,),
         silhouette=0.3,
         centroid=(1.0, 2.0),
+        evidence=events.FacetEvidence(
+            share=0.25,
+            activation_mean=12.5,
+            activation_std=1.5,
+            activation_least=9.0,
+            activation_most=15.25,
+            common_label="cat",
+            purity=0.75,
+            stability=None,
+            flags=(events.FacetFlag(events.Sign.CORNER, 0.5, "the facet may be a logo"),),
+        ),
+        farthest_thumbnails=(PICTURE, PICTURE),
     ),
     events.SynthesizedImage(
         unit=UNIT,

@@ -150,6 +150,59 @@ class Member:
     silhouette: float
 
 
+class Sign(Enum):
+    """A kind of sign that a facet is made by something else than what its images show.
+
+    Attributes:
+        FRAME: They agree along their borders, and not elsewhere.
+        CORNER: They agree in one corner, and not elsewhere.
+        NEAR_DUPLICATES: Many are repeated shots of the same.
+        SOURCE: Most come from one source that is rare among the unit's other images.
+    """
+
+    FRAME = "frame"
+    CORNER = "corner"
+    NEAR_DUPLICATES = "near-duplicates"
+    SOURCE = "source"
+
+
+@dataclass(frozen=True, slots=True)
+class FacetFlag:
+    """A sign, how strong it is in [0, 1], and a sentence that says what was seen."""
+
+    sign: Sign
+    strength: float
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FacetEvidence:
+    """How far a facet can be relied on.
+
+    Attributes:
+        share: Part of the unit's own images that are its members, in (0, 1].
+        activation_mean: Of the unit, over the members.
+        activation_std: Of the unit, over the members: of all of them, not of a sample.
+        activation_least: The smallest among the members.
+        activation_most: The largest among the members.
+        common_label: The most frequent label of the members; empty where none has one.
+        purity: Part of the labelled members that have it; ``None`` where there are none.
+        stability: How well the facet is found again in subsamples, in [0, 1]; ``None`` where the
+            number of facets was not sought.
+        flags: Signs to look at before the facet is relied on.
+    """
+
+    share: float
+    activation_mean: float
+    activation_std: float
+    activation_least: float
+    activation_most: float
+    common_label: str
+    purity: float | None
+    stability: float | None
+    flags: tuple[FacetFlag, ...]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facet:
     """One kind of image that excites a unit.
@@ -162,6 +215,8 @@ class Facet:
         thumbnails: The nearest members, as the network sees them.
         silhouette: Mean over its members.
         centroid: Its place in the plane.
+        evidence: How far it can be relied on.
+        farthest_thumbnails: The farthest members, from the last of ``members`` on.
     """
 
     unit: Unit
@@ -171,6 +226,8 @@ class Facet:
     thumbnails: tuple[Picture, ...]
     silhouette: float
     centroid: tuple[float, float]
+    evidence: FacetEvidence
+    farthest_thumbnails: tuple[Picture, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -154,6 +154,7 @@ class Discovery:
         perplexity: Of t-SNE, where there are images enough.
         averaged: How many images nearest the centroid make the mean image.
         thumbnails: How many thumbnails of nearest members a facet carries.
+        farthest: How many thumbnails of farthest members a facet carries.
         seed: Of every random choice.
         runtime: What computes codes and activations.
         undecodable_limit: Part of the pictures that need not be decodable; one must be.
@@ -171,6 +172,7 @@ class Discovery:
     perplexity: float = 30.0
     averaged: int = 15
     thumbnails: int = 8
+    farthest: int = 4
     seed: int = 0
     runtime: Runtime = Runtime.AUTO
     undecodable_limit: float = 1.0
@@ -182,6 +184,7 @@ class Discovery:
         _check("discovery.whitening", self.whitening, 0, 1)
         _check("discovery.averaged", self.averaged, 1, 1000)
         _check("discovery.thumbnails", self.thumbnails, 0, 64)
+        _check("discovery.farthest", self.farthest, 0, 64)
         if not 0 < self.perplexity < inf:
             raise InvalidFieldError("discovery.perplexity", f"{self.perplexity} is not above 0")
         if not 0 < self.undecodable_limit <= 1:

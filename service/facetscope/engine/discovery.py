@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, cast, final
 import torch
 from torch import Tensor
 
+from facetscope.algorithms.evidence import small
 from facetscope.domain.errors import TooFewImagesError
 from facetscope.domain.events import Facet, FacetCount, Member, Picture, Progress, Work
 from facetscope.domain.jobs import Discovery
 from facetscope.domain.units import Unit
+from facetscope.engine.evidence import OwnImages, spread_out, weigh
 from facetscope.engine.survey import Survey
 from facetscope.images.encoding import png, thumbnail
 
@@ -93,6 +95,15 @@ class _Found:
         images = self.own[torch.from_numpy(facet.members)].tolist()
         return [self.survey.places[image] for image in images]
 
+    def own_images(self) -> OwnImages:
+        """What is known of each of the unit's own images."""
+        images = self.own.tolist()
+        return OwnImages(
+            [self.survey.names[image] for image in images],
+            [self.survey.labels[image] for image in images],
+            self.survey.activations[self.unit][self.own],
+        )
+
 
 def _shown(found: _Found, discovery: Discovery, pixels_of: PixelsOf) -> Discovered:
     """The facets with their pictures."""
@@ -101,6 +112,7 @@ def _shown(found: _Found, discovery: Discovery, pixels_of: PixelsOf) -> Discover
     for place, pixels in zip(wanted, pixels_of(wanted), strict=True):
         for look in looks:
             look.take(place, pixels)
+    weighed = weigh(found.own_images(), found.map, [look.sample for look in looks])
     facets = tuple(
         Facet(
             unit=found.unit,
@@ -110,27 +122,35 @@ def _shown(found: _Found, discovery: Discovery, pixels_of: PixelsOf) -> Discover
             thumbnails=tuple(look.thumbnails),
             silhouette=float(found.map.silhouettes[facet.members].mean()),
             centroid=_point(facet.centroid),
+            evidence=evidence,
+            farthest_thumbnails=tuple(look.farthest),
         )
-        for index, (facet, look) in enumerate(zip(found.map.facets, looks, strict=True))
+        for index, (facet, look, evidence) in enumerate(
+            zip(found.map.facets, looks, weighed, strict=True)
+        )
     )
     return Discovered(facets, torch.stack([look.mean for look in looks]))
 
 
 @final
 class _Look:
-    """The pictures of a facet, made of its nearest members, which are seen once and not kept."""
+    """The pictures of a facet, made of some of its members, which are seen once and not kept."""
 
     def __init__(self, places: Sequence[int], discovery: Discovery) -> None:
         """Expect the pictures at ``places``, of the facet's members from the nearest on."""
         self._averaged = set(places[: discovery.averaged])
-        self._shown = places[: discovery.thumbnails]
+        self._nearest = places[: discovery.thumbnails]
+        self._farthest = places[::-1][: discovery.farthest]
+        self._shown = {*self._nearest, *self._farthest}
+        self._sampled = set(spread_out(places))
         self._sum: Tensor | None = None
         self._thumbnails: dict[int, Picture] = {}
+        self._sample: dict[int, Tensor] = {}
 
     @property
     def places(self) -> set[int]:
         """Where the pictures are that it is made of."""
-        return self._averaged | set(self._shown)
+        return self._averaged | self._shown | self._sampled
 
     def take(self, place: int, pixels: Tensor) -> None:
         """See the picture at ``place``."""
@@ -138,6 +158,8 @@ class _Look:
             self._sum = pixels.float() if self._sum is None else self._sum + pixels
         if place in self._shown:
             self._thumbnails[place] = thumbnail(pixels)
+        if place in self._sampled:
+            self._sample[place] = small(pixels.float())
 
     @property
     def mean(self) -> Tensor:
@@ -147,7 +169,17 @@ class _Look:
     @property
     def thumbnails(self) -> list[Picture]:
         """Of the nearest members, nearest first."""
-        return [self._thumbnails[place] for place in self._shown]
+        return [self._thumbnails[place] for place in self._nearest]
+
+    @property
+    def farthest(self) -> list[Picture]:
+        """Of the farthest members, farthest first."""
+        return [self._thumbnails[place] for place in self._farthest]
+
+    @property
+    def sample(self) -> Tensor:
+        """Small forms of members that stand for all, [image, channel, row, column]."""
+        return torch.stack(list(self._sample.values()))
 
 
 def _members(found: _Found, facet: algorithm.Facet) -> tuple[Member, ...]:

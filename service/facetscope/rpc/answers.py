@@ -10,6 +10,7 @@ from facetscope.domain.events import (
     Event,
     Facet,
     FacetCount,
+    FacetEvidence,
     Forward,
     Manifest,
     Member,
@@ -134,6 +135,29 @@ def _facet(facet: Facet) -> facet_pb2.Facet:
         thumbnails=[_picture(picture) for picture in facet.thumbnails],
         silhouette=facet.silhouette,
         centroid=_point(facet.centroid),
+        evidence=_evidence(facet.evidence),
+        farthest_thumbnails=[_picture(picture) for picture in facet.farthest_thumbnails],
+    )
+
+
+def _evidence(evidence: FacetEvidence) -> facet_pb2.FacetEvidence:
+    return facet_pb2.FacetEvidence(
+        share=evidence.share,
+        activation_mean=evidence.activation_mean,
+        activation_std=evidence.activation_std,
+        activation_least=evidence.activation_least,
+        activation_most=evidence.activation_most,
+        common_label=evidence.common_label,
+        purity=evidence.purity,
+        stability=evidence.stability,
+        flags=[
+            facet_pb2.FacetFlag(
+                sign=_number(facet_pb2.Sign, "SIGN", flag.sign),
+                strength=flag.strength,
+                message=flag.message,
+            )
+            for flag in evidence.flags
+        ],
     )
 
 

@@ -193,6 +193,7 @@ def _discovery(message: facet_pb2.Discovery) -> Discovery:
         perplexity=message.perplexity or default.perplexity,
         averaged=message.averaged or default.averaged,
         thumbnails=message.thumbnails if message.HasField("thumbnails") else default.thumbnails,
+        farthest=message.farthest if message.HasField("farthest") else default.farthest,
         seed=message.seed,
         runtime=_member("discovery.runtime", Runtime, model_pb2.Runtime, message.runtime)
         or default.runtime,

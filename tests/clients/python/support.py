@@ -164,6 +164,18 @@ def facet(index=0, unit=UNIT):
             mean_image=picture(),
             thumbnails=[picture(file_format="JPEG")] * 2,
             centroid=place,
+            evidence=facet_pb2.FacetEvidence(
+                share=0.5,
+                activation_mean=2.5,
+                common_label="cat",
+                purity=1.0,
+                flags=[
+                    facet_pb2.FacetFlag(
+                        sign=facet_pb2.SIGN_CORNER, strength=0.5, message="it may be a logo"
+                    )
+                ],
+            ),
+            farthest_thumbnails=[picture(grey=64)] * 3,
         )
     )
 

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image, ImageColor
 from tests.clients.python.support import UNIT, facet, image, picture
 
-from facetscope_client.pen import PALETTE, color_of, ink_on
+from facetscope_client.pen import ALARM, PALETTE, color_of, ink_on
 from facetscope_client.report import UnitReport
 from facetscope_client.sheet import CELL, HEAD, MARGIN, ROW_GAP, contact_sheet
 
@@ -29,6 +29,18 @@ def test_what_is_missing_leaves_no_gap(events):
     """A discovery without synthesis has a sheet, a synthesis without discovery has one, too."""
     whole = contact_sheet(report_of(facet(), image()))
     assert contact_sheet(report_of(*events)).width <= whole.width
+
+
+def test_signs_are_written_in_the_color_of_alarm():
+    """What casts doubt on a facet must not be overlooked."""
+    alarm = ImageColor.getrgb(ALARM)
+    honest = facet()
+    honest.facet.evidence.ClearField("flags")
+    flagged, without = (
+        contact_sheet(report_of(event)).convert("RGB") for event in (facet(), honest)
+    )
+    assert alarm in flagged.get_flattened_data()
+    assert alarm not in without.get_flattened_data()
 
 
 def test_small_pictures_keep_their_pixels():

@@ -10,6 +10,7 @@ PAPER: Final = "#ffffff"
 INK: Final = "#1d2129"
 PALE: Final = "#6a7280"
 LINE: Final = "#dfe2e7"
+ALARM: Final = "#b42318"
 
 PALETTE: Final = (
     "#cc6677",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any, TypeVar
 
 from google.protobuf.json_format import MessageToDict
@@ -52,6 +53,8 @@ def pictures_in(event: Event) -> Iterator[tuple[str, EncodedImage]]:
                 yield f"facet-{event.index:02}-mean", event.mean_image
             for number, thumbnail in enumerate(event.thumbnails):
                 yield f"facet-{event.index:02}-member-{number:02}", thumbnail
+            for number, thumbnail in enumerate(event.farthest_thumbnails):
+                yield f"facet-{event.index:02}-farthest-{number:02}", thumbnail
         case PreviewImage():
             yield f"facet-{event.index:02}-preview", event.picture
         case SynthesizedImage():
@@ -85,7 +88,8 @@ def _copy(message: M) -> M:
 def _picture_records(plain: dict[str, Any]) -> list[dict[str, Any]]:
     """The records of an event's pictures, in the order of ``pictures_in``, without their bytes."""
     single = [plain[name] for name in ("mean_image", "picture") if name in plain]
-    records = [*single, *plain.get("thumbnails", ())]
+    several = (plain.get(name, ()) for name in ("thumbnails", "farthest_thumbnails"))
+    records = [*single, *chain.from_iterable(several)]
     for picture in records:
         del picture["data"]
     return records

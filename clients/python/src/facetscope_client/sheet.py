@@ -1,7 +1,8 @@
 """A contact sheet: all that an inspection found out about one unit, on one picture.
 
-Every facet is a row: its share of the images and how well it holds together, its nearest real
-images, their mean, and the synthesized image with its figures. Beside the rows is the embedding.
+Every facet is a row: its share of the images and what is known of it, its nearest and farthest real
+images, their mean, and the synthesized image with its figures; below it stand the signs that it is
+made by something else than what its images show. Beside the rows is the embedding.
 """
 
 from __future__ import annotations
@@ -15,9 +16,14 @@ from PIL import Image, ImageOps
 
 from facetscope_client import scatter
 from facetscope_client.gen.facetscope.v1 import facet_pb2
-from facetscope_client.gen.facetscope.v1.facet_pb2 import EncodedImage, Facet, FacetCount
+from facetscope_client.gen.facetscope.v1.facet_pb2 import (
+    EncodedImage,
+    Facet,
+    FacetCount,
+    FacetFlag,
+)
 from facetscope_client.gen.facetscope.v1.synthesis_pb2 import SynthesizedImage
-from facetscope_client.pen import INK, PALE, PAPER, Pen
+from facetscope_client.pen import ALARM, INK, PALE, PAPER, Pen
 from facetscope_client.report import UnitReport
 from facetscope_client.units import unit_name
 
@@ -44,11 +50,22 @@ FIGURES: Final = 170
 LINE: Final = 23
 """Height of one line of it."""
 
+FINE: Final = 17
+"""Height of one line of what is known of a facet."""
+
+LONGEST_LABEL: Final = 14
+"""Letters of a label that there is room for."""
+
 BADGE: Final = 40
 """Diameter of a facet's mark."""
 
 MOST_MEMBERS: Final = 8
 """Real images in one row."""
+
+HALF: Final = (CELL - GAP) // 2
+"""Side of a picture of the farthest images, of which four share the place of one."""
+
+MOST_FARTHEST: Final = 4
 
 NARROWEST: Final = 640
 """Width that a title needs."""
@@ -62,6 +79,7 @@ class _Columns:
     """Left edges of the columns; one without content has no width."""
 
     members: int
+    farthest: int
     mean: int
     image: int
     figures: int
@@ -71,14 +89,18 @@ class _Columns:
     @classmethod
     def of(cls, report: UnitReport) -> _Columns:
         """Room for what ``report`` has."""
-        shown = max((len(facet.thumbnails) for facet in report.facets.values()), default=0)
+        facets = report.facets.values()
+        shown = max((len(facet.thumbnails) for facet in facets), default=0)
         members = MARGIN + LABEL
-        mean = members + (min(shown, MOST_MEMBERS) * (CELL + GAP) + COLUMN_GAP if shown else 0)
+        farthest = members + (min(shown, MOST_MEMBERS) * (CELL + GAP) + COLUMN_GAP if shown else 0)
+        mean = farthest + (
+            CELL + COLUMN_GAP if any(each.farthest_thumbnails for each in facets) else 0
+        )
         image = mean + (CELL + COLUMN_GAP if report.facets else 0)
         figures = image + (CELL + 2 * GAP if report.images else 0)
         embedding = figures + (FIGURES + 2 * COLUMN_GAP if report.images else 0)
         end = embedding + (scatter.SIDE if report.facets else 0)
-        return cls(members, mean, image, figures, embedding, end)
+        return cls(members, farthest, mean, image, figures, embedding, end)
 
 
 def contact_sheet(report: UnitReport) -> Image.Image:
@@ -108,8 +130,10 @@ def _draw_head(pen: Pen, report: UnitReport, columns: _Columns) -> None:
             (columns.mean, "mean image"),
             (columns.embedding, "all images"),
         ]
-    if columns.mean > columns.members:
+    if columns.farthest > columns.members:
         heads.append((columns.members, "nearest real images"))
+    if columns.mean > columns.farthest:
+        heads.append((columns.farthest, "farthest"))
     if report.images:
         heads.append((columns.image, "synthesized"))
     for left, head in heads:
@@ -148,35 +172,58 @@ def _count(number: int, noun: str) -> str:
 def _draw_row(pen: Pen, report: UnitReport, index: int, columns: _Columns, *, top: int) -> None:
     pen.badge(index, (MARGIN + BADGE / 2, top + CELL / 2), BADGE)
     if (facet := report.facets.get(index)) is not None:
-        total = sum(len(each.members) for each in report.facets.values())
-        _draw_facet(pen, facet, columns, top=top, share=len(facet.members) / max(total, 1))
+        _draw_facet(pen, facet, columns, top=top)
     if (image := report.images.get(index)) is not None:
-        _draw_picture(pen, image.picture, columns.image, top)
+        _draw_picture(pen, image.picture, (columns.image, top))
         _draw_figures(pen, image, columns.figures, top)
 
 
-def _draw_facet(pen: Pen, facet: Facet, columns: _Columns, *, top: int, share: float) -> None:
+def _draw_facet(pen: Pen, facet: Facet, columns: _Columns, *, top: int) -> None:
     left = MARGIN + BADGE + 16
-    pen.write((left, top + 46), f"{share:.0%}", size=26)
-    pen.write((left, top + 68), _count(len(facet.members), "image"), ink=PALE)
-    pen.write((left, top + 88), f"silhouette {facet.silhouette:.2f}", ink=PALE)
+    pen.write((left, top + 26), f"{facet.evidence.share:.0%}", size=26)
+    for line, text in enumerate(_known_of(facet)):
+        pen.write((left, top + 46 + line * FINE), text, size=13, ink=PALE)
     for place, thumbnail in enumerate(facet.thumbnails[:MOST_MEMBERS]):
-        _draw_picture(pen, thumbnail, columns.members + place * (CELL + GAP), top)
+        _draw_picture(pen, thumbnail, (columns.members + place * (CELL + GAP), top))
+    for place, thumbnail in enumerate(facet.farthest_thumbnails[:MOST_FARTHEST]):
+        down, across = (step * (HALF + GAP) for step in divmod(place, 2))
+        _draw_picture(pen, thumbnail, (columns.farthest + across, top + down), HALF)
     if facet.HasField("mean_image"):
-        _draw_picture(pen, facet.mean_image, columns.mean, top)
+        _draw_picture(pen, facet.mean_image, (columns.mean, top))
+    if signs := ", ".join(map(_sign, facet.evidence.flags)):
+        pen.write((columns.members, top + CELL + 17), f"Look: {signs}", size=13, ink=ALARM)
 
 
-def _draw_picture(pen: Pen, picture: EncodedImage, left: int, top: int) -> None:
-    fitted = _fitted(Image.open(BytesIO(picture.data), formats=MEDIA).convert("RGB"))
-    pen.put(fitted, (left, top), (CELL, CELL))
+def _known_of(facet: Facet) -> Iterator[str]:
+    """What is known of a facet, a line each."""
+    evidence = facet.evidence
+    yield _count(len(facet.members), "image")
+    yield f"active {evidence.activation_mean:.3g} ± {evidence.activation_std:.2g}"
+    yield f"silhouette {facet.silhouette:.2f}"
+    if evidence.HasField("stability"):
+        yield f"stability {evidence.stability:.2f}"
+    if evidence.HasField("purity"):
+        label = evidence.common_label
+        name = label if len(label) <= LONGEST_LABEL else f"{label[: LONGEST_LABEL - 1]}…"
+        yield f"{evidence.purity:.0%} {name}"
 
 
-def _fitted(picture: Image.Image) -> Image.Image:
-    """``picture`` at the size of a cell; the pixels of small ones stay visible squares."""
-    whole_times = CELL // max(picture.size)
+def _sign(flag: FacetFlag) -> str:
+    name = facet_pb2.Sign.Name(flag.sign).removeprefix("SIGN_").replace("_", "-").lower()
+    return f"{name} {flag.strength:.0%}"
+
+
+def _draw_picture(pen: Pen, picture: EncodedImage, at: tuple[int, int], side: int = CELL) -> None:
+    shown = Image.open(BytesIO(picture.data), formats=MEDIA).convert("RGB")
+    pen.put(_fitted(shown, side), at, (side, side))
+
+
+def _fitted(picture: Image.Image, side: int) -> Image.Image:
+    """``picture`` at the size of a field; the pixels of small ones stay visible squares."""
+    whole_times = side // max(picture.size)
     if whole_times > 1:
         return ImageOps.scale(picture, whole_times, Image.Resampling.NEAREST)
-    return ImageOps.contain(picture, (CELL, CELL), Image.Resampling.LANCZOS)
+    return ImageOps.contain(picture, (side, side), Image.Resampling.LANCZOS)
 
 
 def _draw_figures(pen: Pen, image: SynthesizedImage, left: int, top: int) -> None:

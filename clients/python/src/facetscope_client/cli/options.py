@@ -416,6 +416,10 @@ class DiscoveryOptions:
         int | None,
         _discovery(min=0, metavar="N", help="Pictures of real images per facet. Default: 8."),
     ] = None
+    farthest: Annotated[
+        int | None,
+        _discovery(min=0, metavar="N", help="Pictures of its farthest images too. Default: 4."),
+    ] = None
     runtime: Annotated[
         RuntimeName | None,
         _discovery(
@@ -448,6 +452,7 @@ class DiscoveryOptions:
             perplexity=self.perplexity or 0,
             averaged=self.averaged or 0,
             thumbnails=self.thumbnails,
+            farthest=self.farthest,
             seed=self.seed,
             range=None if self.facets is None else self.facets.range,
             clustering=CLUSTERINGS[self.clustering],
