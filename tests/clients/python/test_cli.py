@@ -68,6 +68,21 @@ def test_an_inspection_fills_a_folder(inspect, scripted, tmp_path):
     assert sheet.is_file()
 
 
+def test_a_discovery_has_a_sheet_without_images(run, model, photos, scripted, tmp_path):
+    """Who wants facets alone waits for seconds only."""
+    scripted.scripts = [[progress(), facet(0), facet(1), manifest()]]
+    options = ("--images", photos, "--unit", "fc:3", "--out", tmp_path / "out", "-k", 2)
+    result = run("discover", model, *options)
+    assert result.exit_code == 0, result.output
+    assert (tmp_path / "out" / "fc-3" / "contact-sheet.png").is_file()
+    report = json.loads((tmp_path / "out" / "facets.json").read_text())
+    (unit,) = report["units"]
+    assert unit["facets"][0]["evidence"]["flags"][0]["sign"] == "SIGN_CORNER"
+    assert unit["facets"][0]["farthest_thumbnails"][2]["file"].endswith("farthest-02.png")
+    assert unit["images"] == []
+    assert scripted.requests[-1].discovery.facets == 2
+
+
 def test_events_can_be_piped(inspect, scripted):
     """Every line of --json is an event, with the path of a picture where its bytes were."""
     scripted.scripts = [INSPECTION]

@@ -108,6 +108,58 @@ VERDICT_CLUSTERING: Verdict.ValueType  # 5
 """The clustering finds it: HDBSCAN, and WARD with a threshold."""
 Global___Verdict: typing_extensions.TypeAlias = Verdict
 
+class _Sign:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _SignEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_Sign.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    SIGN_UNSPECIFIED: _Sign.ValueType  # 0
+    """Not set."""
+    SIGN_FRAME: _Sign.ValueType  # 1
+    """Images agree along their borders, in the outer sixteenth of each side, and not elsewhere. They
+    agree at a pixel where their variance is below a tenth of that of images of other facets, less than
+    half of which show the same. The strength is the part of the borders' pixels that agree: at least
+    a quarter, and three times the part elsewhere.
+    """
+    SIGN_CORNER: _Sign.ValueType  # 2
+    """The same of one corner, of a quarter of each side: a logo or a date."""
+    SIGN_NEAR_DUPLICATES: _Sign.ValueType  # 3
+    """Images are repeated shots of the same. The strength is the part of the images that have another
+    within 4 grey levels, as the root of the mean squared difference: at least a third.
+    """
+    SIGN_SOURCE: _Sign.ValueType  # 4
+    """Images come from one source: from one folder above the one that is their label, or with names
+    that begin alike before the number at their end. The strength is the part of the members that
+    come from it: at least 0.8, with a probability of at most 0.001 among as many images drawn from
+    all that the unit has with the facet's most frequent label.
+    """
+
+class Sign(_Sign, metaclass=_SignEnumTypeWrapper):
+    """A kind of sign that a facet is made by something else than what its images show."""
+
+SIGN_UNSPECIFIED: Sign.ValueType  # 0
+"""Not set."""
+SIGN_FRAME: Sign.ValueType  # 1
+"""Images agree along their borders, in the outer sixteenth of each side, and not elsewhere. They
+agree at a pixel where their variance is below a tenth of that of images of other facets, less than
+half of which show the same. The strength is the part of the borders' pixels that agree: at least
+a quarter, and three times the part elsewhere.
+"""
+SIGN_CORNER: Sign.ValueType  # 2
+"""The same of one corner, of a quarter of each side: a logo or a date."""
+SIGN_NEAR_DUPLICATES: Sign.ValueType  # 3
+"""Images are repeated shots of the same. The strength is the part of the images that have another
+within 4 grey levels, as the root of the mean squared difference: at least a third.
+"""
+SIGN_SOURCE: Sign.ValueType  # 4
+"""Images come from one source: from one folder above the one that is their label, or with names
+that begin alike before the number at their end. The strength is the part of the members that
+come from it: at least 0.8, with a probability of at most 0.001 among as many images drawn from
+all that the unit has with the facet's most frequent label.
+"""
+Global___Sign: typing_extensions.TypeAlias = Sign
+
 @typing.final
 class ImageSet(google.protobuf.message.Message):
     """Images to find facets in. Archives and inline images add up. At least one image is required."""
@@ -249,6 +301,7 @@ class Discovery(google.protobuf.message.Message):
     BOOTSTRAPS_FIELD_NUMBER: builtins.int
     SIGNIFICANCE_FIELD_NUMBER: builtins.int
     WHITENING_FIELD_NUMBER: builtins.int
+    FARTHEST_FIELD_NUMBER: builtins.int
     RUNTIME_FIELD_NUMBER: builtins.int
     facets: builtins.int
     """Number of facets k, in [1, 100] and at most the number of images. If neither this nor `range` is
@@ -293,6 +346,8 @@ class Discovery(google.protobuf.message.Message):
     """Power of its standard deviation that each principal component is divided by, in [0, 1]: 0 leaves
     components as they are, 1 makes all equally wide. If unset, as the preset has it.
     """
+    farthest: builtins.int
+    """How many thumbnails of farthest members each facet carries, in [0, 64]. If unset, 4."""
     runtime: model_pb2.Runtime.ValueType
     """What computes codes and activations of the images. If unspecified, AUTO. ONNX_RUNTIME is refused
     for files that are not ONNX.
@@ -326,12 +381,15 @@ class Discovery(google.protobuf.message.Message):
         bootstraps: builtins.int = ...,
         significance: builtins.float = ...,
         whitening: builtins.float | None = ...,
+        farthest: builtins.int | None = ...,
         runtime: model_pb2.Runtime.ValueType = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_facets", b"_facets", "_thumbnails", b"_thumbnails", "_whitening", b"_whitening", "facets", b"facets", "range", b"range", "selection", b"selection", "thumbnails", b"thumbnails", "whitening", b"whitening"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_facets", b"_facets", "_thumbnails", b"_thumbnails", "_whitening", b"_whitening", "averaged", b"averaged", "bootstraps", b"bootstraps", "clustering", b"clustering", "code_layer", b"code_layer", "components", b"components", "facets", b"facets", "perplexity", b"perplexity", "preset", b"preset", "range", b"range", "runtime", b"runtime", "seed", b"seed", "selection", b"selection", "significance", b"significance", "thumbnails", b"thumbnails", "undecodable_limit", b"undecodable_limit", "ward_threshold", b"ward_threshold", "whitening", b"whitening"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_facets", b"_facets", "_farthest", b"_farthest", "_thumbnails", b"_thumbnails", "_whitening", b"_whitening", "facets", b"facets", "farthest", b"farthest", "range", b"range", "selection", b"selection", "thumbnails", b"thumbnails", "whitening", b"whitening"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_facets", b"_facets", "_farthest", b"_farthest", "_thumbnails", b"_thumbnails", "_whitening", b"_whitening", "averaged", b"averaged", "bootstraps", b"bootstraps", "clustering", b"clustering", "code_layer", b"code_layer", "components", b"components", "facets", b"facets", "farthest", b"farthest", "perplexity", b"perplexity", "preset", b"preset", "range", b"range", "runtime", b"runtime", "seed", b"seed", "selection", b"selection", "significance", b"significance", "thumbnails", b"thumbnails", "undecodable_limit", b"undecodable_limit", "ward_threshold", b"ward_threshold", "whitening", b"whitening"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_facets", b"_facets"]) -> typing.Literal["facets"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_farthest", b"_farthest"]) -> typing.Literal["farthest"] | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_thumbnails", b"_thumbnails"]) -> typing.Literal["thumbnails"] | None: ...
     @typing.overload
@@ -446,6 +504,8 @@ class Facet(google.protobuf.message.Message):
     THUMBNAILS_FIELD_NUMBER: builtins.int
     SILHOUETTE_FIELD_NUMBER: builtins.int
     CENTROID_FIELD_NUMBER: builtins.int
+    EVIDENCE_FIELD_NUMBER: builtins.int
+    FARTHEST_THUMBNAILS_FIELD_NUMBER: builtins.int
     index: builtins.int
     """Number of the facet, from 0, largest first."""
     silhouette: builtins.float
@@ -472,6 +532,14 @@ class Facet(google.protobuf.message.Message):
     def centroid(self) -> Global___Point:
         """Where its centroid lies in the embedding."""
 
+    @property
+    def evidence(self) -> Global___FacetEvidence:
+        """How far it can be relied on."""
+
+    @property
+    def farthest_thumbnails(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___EncodedImage]:
+        """The farthest members, from the last of `members` on, as the model sees them."""
+
     def __init__(
         self,
         *,
@@ -482,11 +550,104 @@ class Facet(google.protobuf.message.Message):
         thumbnails: collections.abc.Iterable[Global___EncodedImage] | None = ...,
         silhouette: builtins.float = ...,
         centroid: Global___Point | None = ...,
+        evidence: Global___FacetEvidence | None = ...,
+        farthest_thumbnails: collections.abc.Iterable[Global___EncodedImage] | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["centroid", b"centroid", "mean_image", b"mean_image", "unit", b"unit"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["centroid", b"centroid", "index", b"index", "mean_image", b"mean_image", "members", b"members", "silhouette", b"silhouette", "thumbnails", b"thumbnails", "unit", b"unit"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["centroid", b"centroid", "evidence", b"evidence", "mean_image", b"mean_image", "unit", b"unit"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["centroid", b"centroid", "evidence", b"evidence", "farthest_thumbnails", b"farthest_thumbnails", "index", b"index", "mean_image", b"mean_image", "members", b"members", "silhouette", b"silhouette", "thumbnails", b"thumbnails", "unit", b"unit"]) -> None: ...
 
 Global___Facet: typing_extensions.TypeAlias = Facet
+
+@typing.final
+class FacetEvidence(google.protobuf.message.Message):
+    """How far a facet can be relied on."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    SHARE_FIELD_NUMBER: builtins.int
+    ACTIVATION_MEAN_FIELD_NUMBER: builtins.int
+    ACTIVATION_STD_FIELD_NUMBER: builtins.int
+    ACTIVATION_LEAST_FIELD_NUMBER: builtins.int
+    ACTIVATION_MOST_FIELD_NUMBER: builtins.int
+    COMMON_LABEL_FIELD_NUMBER: builtins.int
+    PURITY_FIELD_NUMBER: builtins.int
+    STABILITY_FIELD_NUMBER: builtins.int
+    FLAGS_FIELD_NUMBER: builtins.int
+    share: builtins.float
+    """Part of the unit's own images that are its members, in (0, 1]."""
+    activation_mean: builtins.float
+    """Mean activation of the unit over the members."""
+    activation_std: builtins.float
+    """Standard deviation of the same, with the number of members as divisor."""
+    activation_least: builtins.float
+    """The smallest activation among the members."""
+    activation_most: builtins.float
+    """The largest activation among the members."""
+    common_label: builtins.str
+    """The most frequent label of the members; of equally frequent ones, the first in the alphabet.
+    Empty where no member has a label.
+    """
+    purity: builtins.float
+    """Part of the labelled members that have this label, in (0, 1]. Unset where no member has a label."""
+    stability: builtins.float
+    """How well the facet is found again in subsamples of the images: its best Jaccard index in each, on
+    average, in [0, 1] (Hennig 2007). Below 0.6 it should not be relied on. Unset where the number of
+    facets was not to be found.
+    """
+    @property
+    def flags(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___FacetFlag]:
+        """Signs that the facet is made by something else than what its images show."""
+
+    def __init__(
+        self,
+        *,
+        share: builtins.float = ...,
+        activation_mean: builtins.float = ...,
+        activation_std: builtins.float = ...,
+        activation_least: builtins.float = ...,
+        activation_most: builtins.float = ...,
+        common_label: builtins.str = ...,
+        purity: builtins.float | None = ...,
+        stability: builtins.float | None = ...,
+        flags: collections.abc.Iterable[Global___FacetFlag] | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["_purity", b"_purity", "_stability", b"_stability", "purity", b"purity", "stability", b"stability"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_purity", b"_purity", "_stability", b"_stability", "activation_least", b"activation_least", "activation_mean", b"activation_mean", "activation_most", b"activation_most", "activation_std", b"activation_std", "common_label", b"common_label", "flags", b"flags", "purity", b"purity", "share", b"share", "stability", b"stability"]) -> None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_purity", b"_purity"]) -> typing.Literal["purity"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_stability", b"_stability"]) -> typing.Literal["stability"] | None: ...
+
+Global___FacetEvidence: typing_extensions.TypeAlias = FacetEvidence
+
+@typing.final
+class FacetFlag(google.protobuf.message.Message):
+    """Something to look at before a facet is relied on. Images are compared at 32 rows and columns, up to
+    32 of a facet, with as many of each of the unit's other facets. Two show the same at a pixel where
+    they are at most 4 grey levels apart.
+    """
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    SIGN_FIELD_NUMBER: builtins.int
+    STRENGTH_FIELD_NUMBER: builtins.int
+    MESSAGE_FIELD_NUMBER: builtins.int
+    sign: Global___Sign.ValueType
+    """What kind of sign it is."""
+    strength: builtins.float
+    """How strong it is, in [0, 1]; what of is told with each sign."""
+    message: builtins.str
+    """What was seen, in a sentence."""
+    def __init__(
+        self,
+        *,
+        sign: Global___Sign.ValueType = ...,
+        strength: builtins.float = ...,
+        message: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["message", b"message", "sign", b"sign", "strength", b"strength"]) -> None: ...
+
+Global___FacetFlag: typing_extensions.TypeAlias = FacetFlag
 
 @typing.final
 class Member(google.protobuf.message.Message):
