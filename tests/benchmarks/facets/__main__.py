@@ -3,8 +3,8 @@
     python -m tests.benchmarks.facets [mnist] [fashion] [digits] [photos] [published]
         [--codes FOLDER] [--write-docs]
 
-Fashion-MNIST comes with Debian's package ``dataset-fashion-mnist``, or lies in FASHION_MNIST; photos
-and their networks are those of FACETSCOPE_ASSETS. What is absent is named and left out.
+Fashion-MNIST comes with Debian's package ``dataset-fashion-mnist``, or lies in FASHION_MNIST;
+photos and their networks are those of FACETSCOPE_ASSETS. What is absent is named and left out.
 """
 
 import argparse
@@ -14,9 +14,8 @@ import warnings
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import torch
-from tests.benchmarks.facets import photos, planted, tables
+from tests.benchmarks.facets import photos, planted, subjects, tables
 from tests.benchmarks.facets.pipelines import PIPELINES
 from tests.benchmarks.facets.scores import score
 
@@ -31,7 +30,7 @@ def main():
     """Measure the named sources, or all."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("sources", nargs="*", help="default: all")
-    parser.add_argument("--codes", type=Path, help="also write codes and true facets there")
+    parser.add_argument("--codes", type=Path, help="keeps codes from one run to the next")
     parser.add_argument("--write-docs", action="store_true", help="put the tables into the docs")
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -39,9 +38,7 @@ def main():
     measured = []
     for source in options.sources or SOURCES:
         try:
-            for subject in SOURCES[source]():
-                if options.codes:
-                    write_codes(options.codes, subject)
+            for subject in kept(source, options.codes) if options.codes else SOURCES[source]():
                 measured.extend(scored(subject))
         except FileNotFoundError as missing:
             print(f"{source}: left out, because {missing.filename} is absent", file=sys.stderr)
@@ -62,12 +59,15 @@ def scored(subject):
         yield tables.Row(subject.group, pipeline.name, pipeline.counts, result)
 
 
-def write_codes(folder, subject):
-    """Codes and true facets of one unit, for whoever wants to try another way on them."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, codes in subject.codes.items():
-        suffix = "" if name == "default" else f"-{name}"
-        np.savez(folder / f"{subject.name}{suffix}.npz", codes=codes, labels=subject.truth)
+def kept(source, folder):
+    """The subjects of a source from its folder, which is filled where it is not complete."""
+    place = folder / source
+    place.mkdir(parents=True, exist_ok=True)
+    if not (complete := place / "complete").exists():
+        for subject in SOURCES[source]():
+            subjects.write(place, subject)
+        complete.touch()
+    yield from map(subjects.read, sorted(place.glob("*.npz")))
 
 
 if __name__ == "__main__":

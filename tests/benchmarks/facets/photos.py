@@ -1,4 +1,4 @@
-"""Photos on real networks: unions of ImageNet's classes, and the facets that the paper published."""
+"""Photos on real networks: unions of classes, and the facets that the paper published."""
 
 import numpy as np
 from tests.assets import ASSETS

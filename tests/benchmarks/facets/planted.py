@@ -2,7 +2,7 @@
 
 import gzip
 import os
-from collections.abc import Sequence
+from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -21,8 +21,16 @@ FASHION = Path(os.environ.get("FASHION_MNIST", "/usr/share/datasets/fashion-mnis
 SIZES = (4, 3, 2, 1)
 """Of the unions that share ten classes."""
 
-PARTITIONS, SEEDS, SINGLES = 4, 2, 2
+PARTITIONS, SEEDS = 4, 2
 EPOCHS = 8
+
+HEADS = {
+    "linear": {"default": ""},
+    "hidden": {"default": "", "convolutions": "flatten"},
+}
+"""A classifier that reads the convolutions, or one behind a hidden layer; each with its codes."""
+
+HIDDEN = 128
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -90,11 +98,12 @@ SOURCES = {"mnist": mnist, "fashion": fashion, "digits": digits}
 def subjects(source):
     """Units of unions and of single classes of one source, of several networks each."""
     pictures = SOURCES[source]()
-    for number in range(PARTITIONS):
-        for seed in range(SEEDS):
-            yield from _units(source, pictures, partition(number), seed)
-    for seed in range(SINGLES):
-        yield from _units(source, pictures, [(number,) for number in range(10)], seed)
+    for head in HEADS:
+        for number in range(PARTITIONS):
+            for seed in range(SEEDS):
+                yield from _units(source, pictures, partition(number), head, seed)
+        singles = [(number,) for number in range(10)]
+        yield from _units(source, pictures, singles, head, seed=0)
 
 
 def partition(number):
@@ -103,36 +112,51 @@ def partition(number):
     return [tuple(sorted(map(int, part))) for part in np.split(classes, np.cumsum(SIZES)[:-1])]
 
 
-def _units(source, pictures, unions: Sequence[tuple[int, ...]], seed):
+def _units(source, pictures, unions, head, seed):
     """The units of one network: its own images are the held-out ones that it takes for its own."""
     union_of = np.empty(10, dtype=int)
     for union, members in enumerate(unions):
         union_of[list(members)] = union
-    network = trained(pictures.seen, union_of[pictures.seen_classes], seed)
-    units = [Unit("classifier", union) for union in range(len(unions))]
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / "network.ts.pt"
-        torch.jit.trace(network, torch.zeros(2, 1, *pictures.seen.shape[1:])).save(str(path))
-        model = opened(path, grey(pictures.seen.shape[1]))
-        images = inline(pictures.held_out, pictures.held_out_classes)
-        survey = surveyed(model, images, units, Discovery(selection=PredictedImages()))
-    for unit, members in zip(units, unions, strict=True):
-        own = survey.select(unit, PredictedImages()).numpy()
-        truth = pictures.held_out_classes[own]
+    network = trained(pictures.seen, union_of[pictures.seen_classes], head, seed)
+    own, codes = _seen_by(network, pictures, len(unions), HEADS[head])
+    for union, members in enumerate(unions):
+        truth = pictures.held_out_classes[own[union]]
         kept = np.isin(truth, members)  # what is wrongly predicted is of no true facet
         kind = "single" if len(members) == 1 else "u"
         yield Subject(
-            name=f"{source}-{kind}{''.join(map(str, members))}-of{len(unions)}-s{seed}",
-            group=source,
-            codes={"default": survey.codes.numpy()[own]},
+            name=f"{source}-{head}-{kind}{''.join(map(str, members))}-of{len(unions)}-s{seed}",
+            group=f"{source}, {head}",
+            codes={name: values[own[union]] for name, values in codes.items()},
             truth=np.where(kept, truth, -1),
         )
 
 
-def trained(pixels, classes, seed):
+def discovery(layer):
+    """The codes of ``layer``, and what the network predicts."""
+    return Discovery(selection=PredictedImages(), code_layer=layer)
+
+
+def _seen_by(network, pictures, classes, layers):
+    """Each unit's own images, and the codes of all images by their layer."""
+    size = pictures.held_out.shape[1]
+    images = inline(pictures.held_out, pictures.held_out_classes)
+    units = [Unit("classifier", channel) for channel in range(classes)]
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "network.ts.pt"
+        torch.jit.trace(network, torch.zeros(2, 1, size, size)).save(str(path))
+        model = opened(path, grey(size))
+        surveys = {
+            name: surveyed(model, images, units, discovery(layer)) for name, layer in layers.items()
+        }
+    survey = surveys["default"]
+    own = [survey.select(unit, PredictedImages()).numpy() for unit in units]
+    return own, {name: survey.codes.numpy() for name, survey in surveys.items()}
+
+
+def trained(pixels, classes, head, seed):
     """A small convolutional network of the usual kind, trained for some seconds."""
     torch.manual_seed(seed)
-    network = _network(pixels.shape[1], int(classes.max()) + 1)
+    network = _network(pixels.shape[1], int(classes.max()) + 1, head)
     images, targets = torch.from_numpy(pixels[:, None] / np.float32(255)), torch.as_tensor(classes)
     optimizer = torch.optim.Adam(network.parameters(), lr=2e-3, weight_decay=1e-4)
     for _ in range(EPOCHS):
@@ -143,21 +167,20 @@ def trained(pixels, classes, seed):
     return network.eval()
 
 
-def _network(size, classes):
-    pooled = size // 4
-    parts = {
-        "conv1": nn.Conv2d(1, 16, 3, padding=1),
-        "relu1": nn.ReLU(),
-        "pool1": nn.MaxPool2d(2),
-        "conv2": nn.Conv2d(16, 32, 3, padding=1),
-        "relu2": nn.ReLU(),
-        "pool2": nn.MaxPool2d(2),
-        "flatten": nn.Flatten(),
-        "hidden": nn.Linear(32 * pooled * pooled, 128),
-        "relu3": nn.ReLU(),
-        "classifier": nn.Linear(128, classes),
-    }
-    network = nn.Sequential()
-    for name, part in parts.items():
-        network.add_module(name, part)
-    return network
+def _network(size, classes, head):
+    features = 32 * (size // 4) ** 2
+    parts = dict(_convolutions())
+    parts["flatten"] = nn.Flatten()
+    if head == "hidden":
+        parts |= {"hidden": nn.Linear(features, HIDDEN), "relu4": nn.ReLU()}
+    width = HIDDEN if head == "hidden" else features
+    parts["classifier"] = nn.Linear(width, classes)
+    return nn.Sequential(OrderedDict(parts))
+
+
+def _convolutions():
+    for number, (taken, given) in enumerate(((1, 16), (16, 32), (32, 32)), start=1):
+        yield f"conv{number}", nn.Conv2d(taken, given, 3, padding=1)
+        yield f"relu{number}", nn.ReLU()
+        if number < 3:
+            yield f"pool{number}", nn.MaxPool2d(2)

@@ -41,6 +41,19 @@ class Subject:
         return self.facets == 1
 
 
+def write(folder, subject):
+    """Keep a subject in a file named after it."""
+    known = {"truth": subject.truth, "group": np.array(subject.group)}
+    np.savez(folder / f"{subject.name}.npz", **known, **subject.codes)
+
+
+def read(path):
+    """The subject in a file."""
+    arrays = dict(np.load(path))
+    truth, group = arrays.pop("truth"), str(arrays.pop("group"))
+    return Subject(path.stem, group, arrays, truth)
+
+
 def opened(path, spec):
     """A model, as a worker opens it on the CPU."""
     return OpenModel("", path, spec, Precision.FLOAT32, torch.device("cpu"))
@@ -48,10 +61,8 @@ def opened(path, spec):
 
 def grey(size):
     """The input of a network that takes grey levels in [0, 1], whole."""
-    return InputSpec(
-        **{"height": size, "width": size, "channels": 1, "crop_fraction": 1.0},
-        **{"low": 0.0, "high": 1.0, "mean": (0.0,), "std": (1.0,)},
-    )
+    levels = {"low": 0.0, "high": 1.0, "mean": (0.0,), "std": (1.0,)}
+    return InputSpec(height=size, width=size, channels=1, crop_fraction=1.0, **levels)
 
 
 def inline(pixels, labels):
