@@ -1,11 +1,12 @@
 """The ways to find facets that are compared."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
-
 from facetscope.algorithms.facets import discover
+from facetscope.domain.jobs import Clustering, Discovery, FacetRange
+
+SOUGHT = FacetRange(1, 8)
+"""Where the number of facets is looked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,19 +15,39 @@ class Pipeline:
 
     Attributes:
         name: In the table.
-        codes: Which codes it takes.
-        find: From codes and the true number of facets to each image's facet.
-        counts: Whether it finds the number itself.
+        clustering: What shares out images.
+        counts: Whether the number of facets is sought, or given.
+        whitening: See ``Discovery``.
     """
 
     name: str
-    codes: str
-    find: Callable[[np.ndarray, int], np.ndarray]
+    clustering: Clustering
     counts: bool
+    whitening: float = 0.0
+
+    def __str__(self):
+        return f"{self.name}, k {'sought' if self.counts else 'given'}"
+
+    def find(self, codes, facets):
+        """The facet of each image; ``facets`` is their true number, for those that do not count."""
+        discovery = Discovery(
+            facets=self._asked(facets), clustering=self.clustering, whitening=self.whitening
+        )
+        return discover(codes, discovery).labels
+
+    def _asked(self, facets):
+        if self.clustering is Clustering.HDBSCAN:
+            return None
+        return SOUGHT if self.counts else facets
 
 
-def _paper(codes, facets):
-    return discover(codes, facets=facets, components=50, perplexity=30.0, seed=0).labels
-
-
-PIPELINES = (Pipeline("paper, k given", "default", _paper, counts=False),)
+PIPELINES = (
+    Pipeline("paper", Clustering.PLANE_K_MEANS, counts=False),
+    Pipeline("k-means", Clustering.K_MEANS, counts=False),
+    Pipeline("Ward", Clustering.WARD, counts=False),
+    Pipeline("whitened k-means", Clustering.K_MEANS, counts=False, whitening=0.5),
+    Pipeline("whitened paper", Clustering.PLANE_K_MEANS, counts=False, whitening=0.5),
+    Pipeline("paper", Clustering.PLANE_K_MEANS, counts=True),
+    Pipeline("Ward", Clustering.WARD, counts=True),
+    Pipeline("HDBSCAN", Clustering.HDBSCAN, counts=True),
+)

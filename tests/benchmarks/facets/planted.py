@@ -21,8 +21,8 @@ FASHION = Path(os.environ.get("FASHION_MNIST", "/usr/share/datasets/fashion-mnis
 SIZES = (4, 3, 2, 1)
 """Of the unions that share ten classes."""
 
-PARTITIONS, SEEDS = 4, 2
-EPOCHS = 8
+PARTITIONS = {"mnist": 4, "fashion": 2, "digits": 4}
+SEEDS, EPOCHS = 2, 8
 
 HEADS = {
     "linear": {"default": ""},
@@ -68,12 +68,12 @@ def digits():
 
 
 def fashion():
-    """Articles of clothing: 600 of a class to train on, 200 held out of the test set.
+    """Articles of clothing: about 400 of a class to train on, 200 held out of the test set.
 
     Raises:
         FileNotFoundError: The package is not installed.
     """
-    seen, seen_classes = _idx("train", 6000)
+    seen, seen_classes = _idx("train", 4000)
     held_out, held_out_classes = _idx("t10k", 2000)
     return Pictures(seen, seen_classes, held_out, held_out_classes)
 
@@ -99,7 +99,7 @@ def subjects(source):
     """Units of unions and of single classes of one source, of several networks each."""
     pictures = SOURCES[source]()
     for head in HEADS:
-        for number in range(PARTITIONS):
+        for number in range(PARTITIONS[source]):
             for seed in range(SEEDS):
                 yield from _units(source, pictures, partition(number), head, seed)
         singles = [(number,) for number in range(10)]

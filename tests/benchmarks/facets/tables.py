@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean, median
 
+from tests.benchmarks.facets.pipelines import Pipeline
 from tests.benchmarks.facets.scores import Score
 
 DOCS = Path(__file__).parents[3] / "docs" / "facets.md"
 HEADINGS = (
-    *("images", "facets found by", "units", "ARI", "least ARI", "NMI", "purity"),
+    *("images", "codes", "facets found by", "units", "ARI", "least ARI", "NMI", "purity"),
     *("k within 1", "one facet of one", "s"),
 )
 
@@ -20,21 +21,26 @@ class Row:
 
     Attributes:
         group: Of units that share a line of the table.
+        codes: What it compared images by.
         pipeline: What found facets.
-        counts: Whether it found their number, too.
         score: How well.
     """
 
     group: str
-    pipeline: str
-    counts: bool
+    codes: str
+    pipeline: Pipeline
     score: Score
+
+    @property
+    def key(self):
+        """What rows of one line have in common."""
+        return self.group, self.codes, str(self.pipeline)
 
 
 def report(rows):
-    """One line for each group and pipeline."""
-    keys = list(dict.fromkeys((row.group, row.pipeline) for row in rows))
-    lines = [_line(key, [row for row in rows if (row.group, row.pipeline) == key]) for key in keys]
+    """One line for each group, code and pipeline."""
+    keys = sorted({row.key for row in rows})
+    lines = [_line(key, [row for row in rows if row.key == key]) for key in keys]
     return "\n".join(_markdown(cells) for cells in (HEADINGS, ["---"] * len(HEADINGS), *lines))
 
 
@@ -49,7 +55,7 @@ def _line(key, rows):
         cells.append(f"{mean(score.purity for score in unions):.2f}")
     else:
         cells += [""] * 4
-    counted = rows[0].counts
+    counted = rows[0].pipeline.counts
     cells.append(_part(abs(s.found - s.true) <= 1 for s in unions) if counted else "given")
     cells.append(_part(s.found == 1 for s in singles) if counted and singles else "")
     return [*cells, f"{median(row.score.seconds for row in rows):.1f}"]
