@@ -61,7 +61,7 @@ def scored(subject, pipelines):
             continue
         began = time.perf_counter()
         labels = pipeline.find(codes, subject.facets)
-        result = score(subject.truth, labels, time.perf_counter() - began)
+        result = score(codes, subject.truth, labels, time.perf_counter() - began)
         row = tables.Row(subject.group, name, pipeline, result)
         print(f"{subject.name}, {row}", file=sys.stderr, flush=True)
         yield row

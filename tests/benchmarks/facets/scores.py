@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
+from sklearn.neighbors import NearestNeighbors
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,6 +14,8 @@ class Score:
     Attributes:
         rand: Adjusted Rand index, 1 where facets and sub-classes are the same.
         information: Normalized mutual information, in [0, 1].
+        neighbours: Part of the images whose nearest other image, between codes, is of their true
+            facet: what the codes know, whoever clusters them.
         purity: Part of the images that are of the sub-class that most of their facet are of.
         found: How many facets were found.
         true: How many there are.
@@ -22,18 +25,20 @@ class Score:
     rand: float
     information: float
     purity: float
+    neighbours: float
     found: int
     true: int
     seconds: float
 
 
-def score(truth, labels, seconds):
+def score(codes, truth, labels, seconds):
     """Compare; images of a negative true facet are of none, and do not count."""
     counted = (truth >= 0) & (labels >= 0)
     return Score(
         rand=float(adjusted_rand_score(truth[counted], labels[counted])),
         information=float(normalized_mutual_info_score(truth[counted], labels[counted])),
         purity=purity(truth[counted], labels[counted]),
+        neighbours=nearest_neighbour(codes[counted], truth[counted]),
         found=len(np.unique(labels[labels >= 0])),
         true=len(np.unique(truth[truth >= 0])),
         seconds=seconds,
@@ -48,6 +53,5 @@ def purity(truth, labels):
 
 def nearest_neighbour(codes, truth):
     """Part of the images whose nearest other image, between codes, is of their true facet."""
-    apart = ((codes[:, None].astype(np.float64) - codes[None]) ** 2).sum(axis=2)
-    np.fill_diagonal(apart, np.inf)
-    return float((truth[apart.argmin(axis=1)] == truth).mean())
+    nearest = NearestNeighbors(n_neighbors=1).fit(codes).kneighbors(return_distance=False)
+    return float((truth[nearest[:, 0]] == truth).mean())

@@ -10,7 +10,7 @@ from tests.benchmarks.facets.scores import Score
 
 DOCS = Path(__file__).parents[3] / "docs" / "facets.md"
 HEADINGS = (
-    *("images", "codes", "facets found by", "units", "ARI", "least ARI", "NMI", "purity"),
+    *("images", "codes", "facets found by", "units", "ARI", "least ARI", "NMI", "purity", "1-NN"),
     *("k within 1", "one facet of one", "s"),
 )
 
@@ -53,11 +53,12 @@ def _line(key, rows):
         cells.append(f"{min(score.rand for score in unions):.2f}")
         cells.append(f"{mean(score.information for score in unions):.2f}")
         cells.append(f"{mean(score.purity for score in unions):.2f}")
+        cells.append(f"{mean(score.neighbours for score in unions):.2f}")
     else:
-        cells += [""] * 4
+        cells += [""] * 5
     counted = rows[0].pipeline.counts
     cells.append(_part(abs(s.found - s.true) <= 1 for s in unions) if counted else "given")
-    cells.append(_part(s.found == 1 for s in singles) if counted and singles else "")
+    cells.append(_part(s.found == 1 for s in singles) if counted else "")
     return [*cells, f"{median(row.score.seconds for row in rows):.1f}"]
 
 
