@@ -82,8 +82,11 @@ def kind_of(value: Any) -> str:
 
 def operands(node: fx.Node) -> Sequence[Any]:
     """What a plain operator is applied to; nothing where an option changes what it computes."""
+    given: Sequence[Any] = node.args
     options = {name: value for name, value in node.kwargs.items() if value is not None}
-    return () if options.keys() - {"alpha"} or options.get("alpha", 1) != 1 else node.args
+    if kind_of(node) in {"add", "sub"} and len(given) == 3:  # noqa: PLR2004
+        *given, options["alpha"] = given  # of a number, as scripts add it
+    return () if options.keys() - {"alpha"} or options.get("alpha", 1) != 1 else given
 
 
 def orders(pair: Sequence[Any]) -> Iterator[tuple[Any, Any]]:
