@@ -115,10 +115,10 @@ FILES = {
         UNTRANSLATED,
         ["ConstantOfShape", "bytes in all, more than 4294967296"],
     ),
-    "a program that ends its worker": (
+    "a program that would end its worker": (
         hostile_files.lethal,
-        ("UNAVAILABLE", "WORKER_LOST"),
-        ["signal 11"],
+        FORBIDDEN,
+        ["nested more than 2000 deep"],
     ),
     "an endless loop": (
         lambda: hostile_files.scripted(hostile_files.Endless()),
@@ -135,7 +135,7 @@ FILES = {
 
 FOR_WORKERS = (
     "a graph larger than memory",
-    "a program that ends its worker",
+    "a program that would end its worker",
     "an endless loop",
 )
 """Those that only a process of its own may be given, or takes long for."""
