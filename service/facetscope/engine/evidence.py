@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 SAMPLED: Final = 32
 """Images of a facet that are looked at for signs."""
 
+COMPARED: Final = 128
+"""Images of other facets that they are compared with, as nearly as equal parts allow."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class OwnImages:
@@ -83,9 +86,8 @@ def _evidence(
 
 def _seen(samples: Sequence[Tensor], index: int) -> Iterator[FacetFlag]:
     """Signs in the pixels."""
-    facet = samples[index]
-    others = [sample for place, sample in enumerate(samples) if place != index]
-    if others and (found := mark(facet, torch.cat(others))):
+    facet, others = samples[index].float(), _others(samples, index)
+    if others is not None and (found := mark(facet, others)):
         sign = Sign.FRAME if found.region is Region.FRAME else Sign.CORNER
         message = (
             f"in the {found.region.value}, {found.agreement:.0%} of the pixels hardly differ "
@@ -93,12 +95,23 @@ def _seen(samples: Sequence[Tensor], index: int) -> Iterator[FacetFlag]:
             "logo or a date"
         )
         yield FacetFlag(sign, found.agreement, message)
-    if (repeated := near_duplicates(facet)) >= REPEATED:
+    if (repeated := near_duplicates(facet, others)) >= REPEATED:
         message = (
             f"{repeated:.0%} of the images that were compared have a near-duplicate in this facet: "
             "it may be one picture, taken or saved several times"
         )
         yield FacetFlag(Sign.NEAR_DUPLICATES, repeated, message)
+
+
+def _others(samples: Sequence[Tensor], index: int) -> Tensor | None:
+    """Some images of each facet but this one; ``None`` where there is no other."""
+    others = [sample for place, sample in enumerate(samples) if place != index]
+    each = max(1, COMPARED // max(1, len(others)))
+    return (
+        torch.cat([sample[:: -(-len(sample) // each)] for sample in others]).float()
+        if others
+        else None
+    )
 
 
 def _named(images: OwnImages, facet: Facet) -> Iterator[FacetFlag]:

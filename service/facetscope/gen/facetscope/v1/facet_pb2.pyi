@@ -118,15 +118,22 @@ class _SignEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeW
     """Not set."""
     SIGN_FRAME: _Sign.ValueType  # 1
     """Images agree along their borders, in the outer sixteenth of each side, and not elsewhere. They
-    agree at a pixel where their variance is below a tenth of that of images of other facets, less than
-    half of which show the same. The strength is the part of the borders' pixels that agree: at least
-    a quarter, and three times the part elsewhere.
+    agree at a pixel where their variance is below a quarter of its mean over all pixels, and below a
+    tenth of the squared distance of more than half of the other images to their mean, also when those
+    are brought to this facet's overall colour; of fewer than 18 images, below what normal ones have once
+    in a million. The strength is the part of the borders' pixels that agree: above a quarter, and at least
+    three times the part elsewhere. A plain background is one, too, where only this facet's reaches the
+    borders.
     """
     SIGN_CORNER: _Sign.ValueType  # 2
-    """The same of one corner, of a quarter of each side: a logo or a date."""
+    """The same of one corner, of a quarter of the height and a third of the width: a logo or a date. The
+    strength is the part of its pixels that agree: above a hundredth, at least four pixels, and ten times the
+    part elsewhere. What is half transparent, or too fine for 112 rows and columns, is not seen.
+    """
     SIGN_NEAR_DUPLICATES: _Sign.ValueType  # 3
     """Images are repeated shots of the same. The strength is the part of the images that have another
-    within 4 grey levels, as the root of the mean squared difference: at least a third.
+    near them: at least a third. Near is the root of the mean squared difference, at 16 rows and columns,
+    that is at most 0.15 of its median between this facet's images and others', or 4 grey levels.
     """
     SIGN_SOURCE: _Sign.ValueType  # 4
     """Images come from one source: from one folder above the one that is their label, or with names
@@ -142,15 +149,22 @@ SIGN_UNSPECIFIED: Sign.ValueType  # 0
 """Not set."""
 SIGN_FRAME: Sign.ValueType  # 1
 """Images agree along their borders, in the outer sixteenth of each side, and not elsewhere. They
-agree at a pixel where their variance is below a tenth of that of images of other facets, less than
-half of which show the same. The strength is the part of the borders' pixels that agree: at least
-a quarter, and three times the part elsewhere.
+agree at a pixel where their variance is below a quarter of its mean over all pixels, and below a
+tenth of the squared distance of more than half of the other images to their mean, also when those
+are brought to this facet's overall colour; of fewer than 18 images, below what normal ones have once
+in a million. The strength is the part of the borders' pixels that agree: above a quarter, and at least
+three times the part elsewhere. A plain background is one, too, where only this facet's reaches the
+borders.
 """
 SIGN_CORNER: Sign.ValueType  # 2
-"""The same of one corner, of a quarter of each side: a logo or a date."""
+"""The same of one corner, of a quarter of the height and a third of the width: a logo or a date. The
+strength is the part of its pixels that agree: above a hundredth, at least four pixels, and ten times the
+part elsewhere. What is half transparent, or too fine for 112 rows and columns, is not seen.
+"""
 SIGN_NEAR_DUPLICATES: Sign.ValueType  # 3
 """Images are repeated shots of the same. The strength is the part of the images that have another
-within 4 grey levels, as the root of the mean squared difference: at least a third.
+near them: at least a third. Near is the root of the mean squared difference, at 16 rows and columns,
+that is at most 0.15 of its median between this facet's images and others', or 4 grey levels.
 """
 SIGN_SOURCE: Sign.ValueType  # 4
 """Images come from one source: from one folder above the one that is their label, or with names
@@ -622,9 +636,9 @@ Global___FacetEvidence: typing_extensions.TypeAlias = FacetEvidence
 
 @typing.final
 class FacetFlag(google.protobuf.message.Message):
-    """Something to look at before a facet is relied on. Images are compared at 32 rows and columns, up to
-    32 of a facet, with as many of each of the unit's other facets. Two show the same at a pixel where
-    they are at most 4 grey levels apart.
+    """Something to look at before a facet is relied on. Up to 32 images of a facet are compared at up to
+    112 rows and columns, with up to 128 of the unit's other facets in equal parts. Grey levels that differ
+    by 4 pass for the same.
     """
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
