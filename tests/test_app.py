@@ -15,6 +15,7 @@ from grpc_requests import Client as ReflectionClient
 from facetscope.gen.facetscope.v1 import (
     artifact_pb2,
     artifact_pb2_grpc,
+    facet_pb2,
     inspection_pb2,
     inspection_pb2_grpc,
 )
@@ -171,6 +172,10 @@ def test_a_unit_is_inspected_from_artifacts(channel, stub):
     assert [event.sequence for event in events] == list(range(1, len(events) + 1))
     facets = [event.facet for event in events if event.HasField("facet")]
     images = [event.image for event in events if event.HasField("image")]
+    (count,) = [event.facet_count for event in events if event.HasField("facet_count")]
+    assert (count.images, count.facets, count.verdict) == (18, 3, facet_pb2.VERDICT_GIVEN)
+    assert (count.agreement, count.HasField("p_value")) == (1, False)
+    assert 0.5 < count.trustworthiness <= 1
     assert sorted(len(facet.members) for facet in facets) == [6, 6, 6]
     assert all(len({member.label for member in facet.members}) == 1 for facet in facets)
     assert [image.index for image in images] == [0, 1, 2]

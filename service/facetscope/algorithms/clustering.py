@@ -55,7 +55,7 @@ def partition(
     """
     points = cloud.space(clustering)
     if clustering is Clustering.WARD:
-        return _ward(points, cloud.copies, n_clusters=min(facets, len(cloud)))
+        return _ward(points, cloud.copies, facets=min(facets, len(cloud)))
     with warnings.catch_warnings(action="ignore", category=ConvergenceWarning):
         k_means = KMeans(min(facets, len(cloud)), n_init=10, tol=0.0, random_state=random)
         labels: Labels = k_means.fit_predict(points, sample_weight=cloud.copies)
@@ -64,9 +64,7 @@ def partition(
 
 def ward_within(cloud: Cloud, distance: float) -> Labels:
     """Merge clusters by Ward's criterion until all are ``distance`` or more apart."""
-    if len(cloud) == 1:
-        return np.zeros(1, dtype=np.int64)
-    return _ward(cloud.codes, cloud.copies, n_clusters=None, distance_threshold=distance)
+    return _ward(cloud.codes, cloud.copies, facets=None, distance=distance)
 
 
 def dense_regions(cloud: Cloud) -> Labels:
@@ -89,11 +87,16 @@ def nearest_region(codes: Codes, regions: Labels) -> Labels:
 
 
 def _ward(
-    points: Float[np.ndarray, "image axis"], copies: Int[np.ndarray, " image"], **end: float | None
+    points: Float[np.ndarray, "image axis"],
+    copies: Int[np.ndarray, " image"],
+    *,
+    facets: int | None,
+    distance: float | None = None,
 ) -> Labels:
     """Clusters of the points, each as often as it has copies."""
     if len(points) == 1:
         return np.zeros(1, dtype=np.int64)
     place_of = np.repeat(np.arange(len(points)), copies)
-    labels = AgglomerativeClustering(linkage="ward", **end).fit_predict(points[place_of])
+    ward = AgglomerativeClustering(facets, distance_threshold=distance)
+    labels = ward.fit_predict(points[place_of])
     return np.asarray(labels[np.cumsum(copies) - 1])

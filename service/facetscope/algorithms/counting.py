@@ -55,10 +55,14 @@ def count(
 
     The number is the largest of which each two facets have a valley between them. It is the
     smallest that was sought if none has, or if codes of one kind fall apart as far too often.
+    Numbers for which there are too few unlike images are not tried.
     """
-    if len(cloud) < 2 * FEWEST or sought.maximum == 1:
+    if sought.minimum == sought.maximum:
+        return Counted(_fewest(cloud, sought, discovery, random), Verdict.GIVEN)
+    numbers = range(max(2, sought.minimum), min(sought.maximum, len(cloud) // FEWEST) + 1)
+    if not numbers:
         return Counted(_fewest(cloud, sought, discovery, random), Verdict.TOO_FEW_IMAGES)
-    tried = _tried(cloud, sought, discovery, random)
+    tried = _tried(cloud, numbers, discovery, random)
     falls_apart = test(cloud.codes, random)
     several = falls_apart <= discovery.significance
     kept = [each for each in tried if several and each.candidate.separation >= SEPARATED]
@@ -98,9 +102,8 @@ class _Tried:
 
 
 def _tried(
-    cloud: Cloud, sought: FacetRange, discovery: Discovery, random: np.random.RandomState
+    cloud: Cloud, numbers: range, discovery: Discovery, random: np.random.RandomState
 ) -> list[_Tried]:
-    numbers = range(max(2, sought.minimum), min(sought.maximum, len(cloud)) + 1)
     found = [partition(cloud, number, discovery.clustering, random) for number in numbers]
     parts = list(repeated(cloud, numbers, discovery, random))
     tried = []

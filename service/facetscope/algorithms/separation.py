@@ -9,7 +9,7 @@ it parts anything.
 from itertools import combinations
 
 import numpy as np
-from jaxtyping import Float64, Int
+from jaxtyping import Float, Float64, Int
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 from facetscope.algorithms.clustering import Labels
@@ -46,9 +46,11 @@ def separation(codes: Codes, labels: Labels, random: np.random.RandomState) -> f
 
 
 def line_between(
-    one: Codes, other: Codes, random: np.random.RandomState
+    one: Float[np.ndarray, "one feature"],
+    other: Float[np.ndarray, "other feature"],
+    random: np.random.RandomState,
 ) -> Float64[np.ndarray, " image"]:
-    """Where images lie between two facets, whose medians are at 0 and 1.
+    """Where the images of two facets, one after the other, lie; the medians are at 0 and 1.
 
     Each half of the images is placed by the discriminant of the other half.
     """

@@ -14,14 +14,21 @@ from facetscope.domain.jobs import Clustering, Discovery
 SUBSAMPLE = 0.8
 """Part of the unlike images that a subsample has."""
 
-Again = tuple[Int[np.ndarray, " chosen"], list[Labels]]
-"""The images of a subsample, and their facets there, once for each number of facets."""
+Chosen = Int[np.ndarray, " chosen"]
+"""One number for each image of a subsample."""
+
+Again = tuple[Chosen, Chosen]
+"""The images of a subsample, and the facet of each there."""
 
 
 def repeated(
     cloud: Cloud, numbers: Sequence[int], discovery: Discovery, random: np.random.RandomState
-) -> Iterator[Again]:
-    """Find facets again in subsamples, which are embedded anew where the plane is clustered."""
+) -> Iterator[tuple[Chosen, list[Chosen]]]:
+    """Find facets again in subsamples, which are embedded anew where the plane is clustered.
+
+    Yields:
+        The images of a subsample, and the facet of each there, for each of ``numbers`` of facets.
+    """
     size = max(2, round(SUBSAMPLE * len(cloud)))
     for _ in range(discovery.bootstraps):
         chosen = np.sort(random.choice(len(cloud), size, replace=False))
@@ -32,14 +39,12 @@ def repeated(
         yield chosen, [partition(part, each, discovery.clustering, random) for each in numbers]
 
 
-def stability(labels: Labels, again: Sequence[tuple[Int[np.ndarray, " chosen"], Labels]]) -> float:
+def stability(labels: Labels, again: Sequence[Again]) -> float:
     """Mean adjusted Rand index between facets and those of subsamples, over the images of these."""
     return float(np.mean([adjusted_rand_score(labels[chosen], found) for chosen, found in again]))
 
 
-def recovery(
-    labels: Labels, again: Sequence[tuple[Int[np.ndarray, " chosen"], Labels]]
-) -> Float64[np.ndarray, " facet"]:
+def recovery(labels: Labels, again: Sequence[Again]) -> Float64[np.ndarray, " facet"]:
     """How well each facet is found again: its best Jaccard index in a subsample, on average.
 
     Hennig (2007). A facet without an image in a subsample was not found again there.

@@ -153,6 +153,14 @@ def progress(done=0, total=10):
     )
 
 
+def facet_count(verdict=facet_pb2.VERDICT_SEVERAL_FACETS, unit=UNIT):
+    return inspection_pb2.Event(
+        facet_count=facet_pb2.FacetCount(
+            unit=unit, images=6, facets=2, verdict=verdict, p_value=0.025
+        )
+    )
+
+
 def facet(index=0, unit=UNIT):
     place = facet_pb2.Point(x=index, y=1)
     member = facet_pb2.Member(name="cat/a.png", label="cat", activation=2.5, embedding=place)

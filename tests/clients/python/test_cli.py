@@ -17,6 +17,11 @@ from facetscope_client.cli.app import app
 from facetscope_client.cli.options import FitName, InputOptions
 from facetscope_client.cli.parsing import Numbers, Size, selection_from
 from facetscope_client.cli.progress import Display
+from facetscope_client.gen.facetscope.v1.facet_pb2 import (
+    CLUSTERING_K_MEANS,
+    CLUSTERING_WARD,
+    DISCOVERY_PRESET_PAPER,
+)
 from facetscope_client.gen.facetscope.v1.inspection_pb2 import (
     WORK_PHASE_ENCODING_IMAGES,
     DescribeModelResponse,
@@ -104,6 +109,23 @@ def test_options_become_the_request(inspect, scripted):
     assert request.input == Input()
 
 
+def test_ways_of_finding_facets_become_the_request(inspect, scripted):
+    """Each has a short name, and what is left out is the server's to choose."""
+    scripted.scripts = [INSPECTION, INSPECTION]
+    inspect("-k", "2-8", "--clustering", "k-means", "--bootstraps", "5", "--significance", "0.01")
+    discovery = scripted.requests[-1].discovery
+    assert (discovery.range.minimum, discovery.range.maximum) == (2, 8)
+    assert not discovery.HasField("facets")
+    assert discovery.clustering == CLUSTERING_K_MEANS
+    assert (discovery.bootstraps, discovery.significance) == (5, 0.01)
+    inspect("--paper", "--clustering", "ward", "--ward-threshold", "15", "--whitening", "0.25")
+    discovery = scripted.requests[-1].discovery
+    assert not discovery.HasField("range")
+    assert discovery.preset == DISCOVERY_PRESET_PAPER
+    assert (discovery.clustering, discovery.ward_threshold) == (CLUSTERING_WARD, 15)
+    assert discovery.whitening == 0.25
+
+
 def test_the_precision_becomes_part_of_the_model(inspect, scripted):
     """Fast or exact, without another file."""
     scripted.scripts = [INSPECTION]
@@ -167,6 +189,8 @@ def test_no_server_is_told_from_other_failures():
     [
         ["--unit", "fc"],
         ["--unit", "fc:1", "--select", "best"],
+        ["--unit", "fc:1", "-k", "some"],
+        ["--unit", "fc:1", "-k", "2-"],
         ["--unit", "fc:1", "--range", "1"],
         ["--unit", "fc:1", "--size", "big"],
         ["--unit", "fc:1", "--select", "predicted:1"],

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from tests.clients.python.support import INSPECTION, facet, image, preview
+from tests.clients.python.support import INSPECTION, facet, facet_count, image, preview
 
 from facetscope_client.folder import ReportFolder
 from facetscope_client.gen.facetscope.v1.model_pb2 import Unit
@@ -41,6 +41,16 @@ def test_the_figures_name_their_files(tmp_path):
     files += [each["file"] for facets in unit["facets"] for each in facets["thumbnails"]]
     assert all((tmp_path / file).is_file() for file in [*files, unit["contact_sheet"]])
     assert report["manifest"]["images_read"] == 6
+
+
+def test_the_count_of_facets_is_among_the_figures(tmp_path):
+    """How the number came about stands before what it is the number of."""
+    with ReportFolder(tmp_path) as folder:
+        add_all(folder, [facet_count(), facet(0), facet(1)])
+    (unit,) = json.loads((tmp_path / "facets.json").read_text())["units"]
+    assert (unit["count"]["facets"], unit["count"]["p_value"]) == (2, 0.025)
+    assert unit["count"]["verdict"] == "VERDICT_SEVERAL_FACETS"
+    assert [each["index"] for each in unit["facets"]] == [0, 1]
 
 
 def test_results_are_there_as_soon_as_they_arrive(tmp_path):

@@ -4,11 +4,12 @@ from io import BytesIO
 
 import pytest
 from PIL import Image, ImageColor
-from tests.clients.python.support import UNIT, facet, image, picture
+from tests.clients.python.support import UNIT, facet, facet_count, image, picture
 
+from facetscope_client.gen.facetscope.v1 import facet_pb2
 from facetscope_client.pen import ALARM, PALETTE, color_of, ink_on
 from facetscope_client.report import UnitReport
-from facetscope_client.sheet import CELL, HEAD, MARGIN, ROW_GAP, contact_sheet
+from facetscope_client.sheet import CELL, HEAD, MARGIN, ROW_GAP, _summary, contact_sheet
 
 
 def report_of(*events):
@@ -22,6 +23,23 @@ def test_each_facet_is_a_row():
     """A sheet of ten facets is as high as ten rows."""
     report = report_of(*map(facet, range(10)), *map(image, range(10)))
     assert contact_sheet(report).height == HEAD + 10 * (CELL + ROW_GAP) - ROW_GAP + MARGIN
+
+
+@pytest.mark.parametrize(
+    ("verdict", "told"),
+    [
+        (facet_pb2.VERDICT_GIVEN, "6 images in 2 facets"),
+        (facet_pb2.VERDICT_SEVERAL_FACETS, "6 images in 2 facets (found, p = 0.025)"),
+        (facet_pb2.VERDICT_CLUSTERING, "6 images in 2 facets (found)"),
+        (
+            facet_pb2.VERDICT_TOO_FEW_IMAGES,
+            "6 images in 2 facets (too few images to find more)",
+        ),
+    ],
+)
+def test_the_head_tells_how_the_number_came_about(verdict, told):
+    """A reader of the sheet alone knows a finding from a request."""
+    assert _summary(report_of(facet_count(verdict), facet(0), facet(1))) == told
 
 
 @pytest.mark.parametrize("events", [[facet()], [image()], [facet(), image()], [facet(), image(1)]])
