@@ -1,6 +1,6 @@
 """Ratios that matter to users, each measured side by side in one run.
 
-    python -m tests.benchmarks.ratios [step] [service] [front] [describe]
+    python -m tests.benchmarks.ratios [step] [service] [front] [describe] [facets]
 
 Needs the real models of FACETSCOPE_ASSETS. Nothing else should run meanwhile.
 """
@@ -10,19 +10,26 @@ import os
 import sys
 import time
 from contextlib import contextmanager
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import grpc
+import numpy as np
 import torch
+from sklearn.cluster import KMeans
+from sklearn.decomposition import PCA
+from sklearn.manifold import TSNE
 from tests.assets import ASSETS
-from tests.benchmarks.timing import report, timed
+from tests.benchmarks.timing import interleaved, report, timed
 from tests.servers import serving
+from threadpoolctl import threadpool_limits
 
 from facetscope.algorithms.ascent import ascend
+from facetscope.algorithms.facets import discover
 from facetscope.domain.inputs import InputSpec
-from facetscope.domain.jobs import MaximizeActivation, Precision, Start, Synthesis
+from facetscope.domain.jobs import PAPER, Discovery, MaximizeActivation, Precision, Start, Synthesis
 from facetscope.domain.schedules import Phase, Schedule
 from facetscope.domain.units import Readout, Unit
 from facetscope.engine.inspection import Inspector
@@ -47,9 +54,40 @@ def main():
     """Run the named measurements, or all."""
     torch.set_num_threads(len(os.sched_getaffinity(0)))
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads")
-    measurements = {"step": step, "service": service, "front": front, "describe": describe}
+    measurements = {
+        "step": step,
+        "service": service,
+        "front": front,
+        "describe": describe,
+        "facets": facets,
+    }
     for name in sys.argv[1:] or measurements:
         measurements[name]()
+
+
+def facets():
+    """Facets of a given number, with all that is said of them, against plain scikit-learn."""
+    for images in (200, 500, 1300):
+        codes = codes_of(images)
+        for name, discovery in {"default": Discovery(), "paper": PAPER}.items():
+            works = {"ours": partial(discover, codes, discovery), "plain": partial(plain, codes)}
+            with threadpool_limits(1):
+                taken = interleaved(works, rounds=3)
+            report(f"{images} images, {name}", taken["ours"], taken["plain"])
+
+
+def codes_of(images):
+    """Codes in ten clouds that touch, rectified as those of a network's last layers are."""
+    random = np.random.default_rng(0)
+    centres = 2 * random.standard_normal((10, 1024), dtype=np.float32)
+    codes = centres[np.arange(images) % 10]
+    return np.maximum(codes + 3 * random.standard_normal(codes.shape, dtype=np.float32), 0)
+
+
+def plain(codes):
+    """What a user of scikit-learn would write."""
+    places = TSNE(random_state=0).fit_transform(PCA(50, random_state=0).fit_transform(codes))
+    return KMeans(10, n_init=10, random_state=0).fit_predict(places)
 
 
 def step():
