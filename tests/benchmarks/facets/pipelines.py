@@ -1,12 +1,16 @@
 """The ways to find facets that are compared."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from facetscope.algorithms.facets import discover
-from facetscope.domain.jobs import Clustering, Discovery, FacetRange
+from facetscope.domain.jobs import PAPER, Clustering, Discovery, FacetRange
 
 SOUGHT = FacetRange(1, 8)
 """Where the number of facets is looked for."""
+
+SUBSAMPLES = 3
+"""That tell how stable facets are, which has no part in choosing their number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,39 +19,37 @@ class Pipeline:
 
     Attributes:
         name: In the table.
-        clustering: What shares out images.
+        discovery: How, but for the number of facets.
         counts: Whether the number of facets is sought, or given.
-        whitening: See ``Discovery``.
     """
 
     name: str
-    clustering: Clustering
+    discovery: dict[str, Any]
     counts: bool
-    whitening: float = 0.0
 
     def __str__(self):
         return f"{self.name}, k {'sought' if self.counts else 'given'}"
 
     def find(self, codes, facets):
         """The facet of each image; ``facets`` is their true number, for those that do not count."""
-        discovery = Discovery(
-            facets=self._asked(facets), clustering=self.clustering, whitening=self.whitening
-        )
-        return discover(codes, discovery).labels
+        return discover(codes, Discovery(facets=self._asked(facets), **self.discovery)).labels
 
     def _asked(self, facets):
-        if self.clustering is Clustering.HDBSCAN:
+        if self.discovery.get("clustering") is Clustering.HDBSCAN:
             return None
         return SOUGHT if self.counts else facets
 
 
+DEFAULT = {"bootstraps": SUBSAMPLES}
+AS_PUBLISHED = {**DEFAULT, "whitening": PAPER.whitening}
+
 PIPELINES = (
-    Pipeline("paper", Clustering.PLANE_K_MEANS, counts=False),
-    Pipeline("k-means", Clustering.K_MEANS, counts=False),
-    Pipeline("Ward", Clustering.WARD, counts=False),
-    Pipeline("whitened k-means", Clustering.K_MEANS, counts=False, whitening=0.5),
-    Pipeline("whitened paper", Clustering.PLANE_K_MEANS, counts=False, whitening=0.5),
-    Pipeline("paper", Clustering.PLANE_K_MEANS, counts=True),
-    Pipeline("Ward", Clustering.WARD, counts=True),
-    Pipeline("HDBSCAN", Clustering.HDBSCAN, counts=True),
+    Pipeline("default", DEFAULT, counts=False),
+    Pipeline("paper", AS_PUBLISHED, counts=False),
+    Pipeline("k-means", {**DEFAULT, "clustering": Clustering.K_MEANS}, counts=False),
+    Pipeline("Ward", {**DEFAULT, "clustering": Clustering.WARD}, counts=False),
+    Pipeline("default", DEFAULT, counts=True),
+    Pipeline("paper", AS_PUBLISHED, counts=True),
+    Pipeline("Ward", {**DEFAULT, "clustering": Clustering.WARD}, counts=True),
+    Pipeline("HDBSCAN", {"clustering": Clustering.HDBSCAN}, counts=True),
 )
