@@ -21,8 +21,7 @@ from tests.benchmarks.timing import interleaved, report
 
 from facetscope.domain.jobs import Discovery, ImageSet, InlineImage
 from facetscope.domain.units import Unit
-from facetscope.engine.inspection import BATCH, DECODING_THREADS
-from facetscope.images.loading import load
+from facetscope.engine.image_sets import Decoding
 
 IMAGES, ROUNDS, UNITS = 1300, 3, 100
 SIZES = (500, 1000, 2000, 4000)
@@ -74,7 +73,7 @@ def photos(count):
 
 def decoded(model, images):
     """Batches, as the service decodes them."""
-    return load(images.inline, model.input, batch=BATCH, threads=DECODING_THREADS)
+    return Decoding().load(images.inline, model)
 
 
 def forward(model, passes, batches):

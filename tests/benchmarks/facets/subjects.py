@@ -10,7 +10,7 @@ from PIL import Image
 
 from facetscope.domain.inputs import InputSpec
 from facetscope.domain.jobs import Discovery, ImageSet, InlineImage, Precision
-from facetscope.engine.inspection import _Images
+from facetscope.engine.image_sets import Decoding, OpenImageSet
 from facetscope.engine.opened import OpenModel
 
 
@@ -83,7 +83,7 @@ def _png(image):
 
 def surveyed(model, images, units, discovery=None):
     """The survey of an image set, as a job for ``units`` makes it."""
-    survey = _Images(model, images, {}).survey(units, discovery or Discovery())
+    survey = OpenImageSet(model, images, {}, Decoding()).survey(units, discovery or Discovery())
     while True:
         try:
             next(survey)
