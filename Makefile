@@ -35,6 +35,8 @@ bench: .venv/ready ## Measure; nothing else should run meanwhile.
 	$(bin)/python -m pytest tests/benchmarks --benchmark-enable --benchmark-only -s
 	$(bin)/python -m tests.benchmarks.ratios
 	$(bin)/python -m tests.benchmarks.graphs
+	$(bin)/python -m tests.benchmarks.surveys
+	$(bin)/python -m tests.benchmarks.facets
 
 check: .venv/ready ## Lint, types, arrows between rooms, protos, drift of generated code.
 	$(bin)/ruff check

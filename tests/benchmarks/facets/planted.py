@@ -124,11 +124,16 @@ def _units(source, pictures, unions, head, seed):
         kept = np.isin(truth, members)  # what is wrongly predicted is of no true facet
         kind = "single" if len(members) == 1 else "u"
         yield Subject(
-            name=f"{source}-{head}-{kind}{''.join(map(str, members))}-of{len(unions)}-s{seed}",
+            name=f"{source}-{head}-{kind}{''.join(map(str, members))}-in{_named(unions)}-s{seed}",
             group=f"{source}, {head}",
             codes={name: values[own[union]] for name, values in codes.items()},
             truth=np.where(kept, truth, -1),
         )
+
+
+def _named(unions):
+    """What tells a network's classes from those of every other: a union can be in several."""
+    return "_".join("".join(map(str, members)) for members in unions)
 
 
 def discovery(layer):

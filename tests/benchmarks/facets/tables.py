@@ -47,7 +47,7 @@ def report(rows):
 def _line(key, rows):
     unions = [row.score for row in rows if row.score.true > 1]
     singles = [row.score for row in rows if row.score.true == 1]
-    cells = [*key, f"{len(unions)} + {len(singles)}" if singles else str(len(unions))]
+    cells = [*key, f"{len(unions)} ({len(singles)})" if singles else str(len(unions))]
     if unions:
         cells.append(f"{mean(score.rand for score in unions):.2f}")
         cells.append(f"{min(score.rand for score in unions):.2f}")
