@@ -168,7 +168,7 @@ class Discovery:
     significance: float = 0.05
     code_layer: str = ""
     components: int = 50
-    whitening: float = 0.5
+    whitening: float = 0.0
     perplexity: float = 30.0
     averaged: int = 15
     thumbnails: int = 8
@@ -336,5 +336,5 @@ def _check(name: str, value: float, low: float, high: float) -> None:
         raise InvalidFieldError(name, f"{value:g} is not in [{low}, {high}]")
 
 
-PAPER: Final = Discovery(whitening=0.0)
+PAPER: Final = Discovery()
 """Algorithm 1 of Nguyen, Yosinski & Clune (2016)."""

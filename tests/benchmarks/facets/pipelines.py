@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from facetscope.algorithms.facets import discover
-from facetscope.domain.jobs import PAPER, Clustering, Discovery, FacetRange
+from facetscope.domain.jobs import Clustering, Discovery, FacetRange
 
 SOUGHT = FacetRange(1, 8)
 """Where the number of facets is looked for."""
@@ -40,16 +40,18 @@ class Pipeline:
         return SOUGHT if self.counts else facets
 
 
-DEFAULT = {"bootstraps": SUBSAMPLES}
-AS_PUBLISHED = {**DEFAULT, "whitening": PAPER.whitening}
+PAPER = {"bootstraps": SUBSAMPLES}
+HALF_WHITENED = {**PAPER, "whitening": 0.5}
 
 PIPELINES = (
-    Pipeline("default", DEFAULT, counts=False),
-    Pipeline("paper", AS_PUBLISHED, counts=False),
-    Pipeline("k-means", {**DEFAULT, "clustering": Clustering.K_MEANS}, counts=False),
-    Pipeline("Ward", {**DEFAULT, "clustering": Clustering.WARD}, counts=False),
-    Pipeline("default", DEFAULT, counts=True),
-    Pipeline("paper", AS_PUBLISHED, counts=True),
-    Pipeline("Ward", {**DEFAULT, "clustering": Clustering.WARD}, counts=True),
+    Pipeline("paper", PAPER, counts=False),
+    Pipeline("half-whitened", HALF_WHITENED, counts=False),
+    Pipeline(
+        "half-whitened k-means", {**HALF_WHITENED, "clustering": Clustering.K_MEANS}, counts=False
+    ),
+    Pipeline("half-whitened Ward", {**HALF_WHITENED, "clustering": Clustering.WARD}, counts=False),
+    Pipeline("paper", PAPER, counts=True),
+    Pipeline("half-whitened", HALF_WHITENED, counts=True),
+    Pipeline("half-whitened Ward", {**HALF_WHITENED, "clustering": Clustering.WARD}, counts=True),
     Pipeline("HDBSCAN", {"clustering": Clustering.HDBSCAN}, counts=True),
 )

@@ -59,17 +59,21 @@ class _DiscoveryPreset:
 class _DiscoveryPresetEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_DiscoveryPreset.ValueType], builtins.type):
     DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
     DISCOVERY_PRESET_UNSPECIFIED: _DiscoveryPreset.ValueType  # 0
-    """The server's choice."""
+    """The server's choice, which is PAPER."""
     DISCOVERY_PRESET_PAPER: _DiscoveryPreset.ValueType  # 1
-    """Algorithm 1 of Nguyen, Yosinski & Clune (2016): PLANE_K_MEANS."""
+    """Algorithm 1 of Nguyen, Yosinski & Clune (2016): PLANE_K_MEANS, of codes that are
+    not whitened.
+    """
 
 class DiscoveryPreset(_DiscoveryPreset, metaclass=_DiscoveryPresetEnumTypeWrapper):
     """Values for all that a discovery leaves open."""
 
 DISCOVERY_PRESET_UNSPECIFIED: DiscoveryPreset.ValueType  # 0
-"""The server's choice."""
+"""The server's choice, which is PAPER."""
 DISCOVERY_PRESET_PAPER: DiscoveryPreset.ValueType  # 1
-"""Algorithm 1 of Nguyen, Yosinski & Clune (2016): PLANE_K_MEANS."""
+"""Algorithm 1 of Nguyen, Yosinski & Clune (2016): PLANE_K_MEANS, of codes that are
+not whitened.
+"""
 Global___DiscoveryPreset: typing_extensions.TypeAlias = DiscoveryPreset
 
 class _Verdict:
@@ -373,7 +377,8 @@ class Discovery(google.protobuf.message.Message):
     @property
     def range(self) -> Global___FacetRange:
         """Find the number of facets. There is more than one only where a test against images of one kind
-        says so, whatever the minimum; of several, the number is taken whose facets are the most stable.
+        says so and a deep valley parts them; of several, the largest whose facets all have valleys between
+        them (separation of 0.65 or more). Else the minimum is taken.
         """
 
     def __init__(
