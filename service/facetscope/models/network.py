@@ -15,6 +15,7 @@ from facetscope.domain.errors import (
     OperatorUnsupportedError,
 )
 from facetscope.domain.units import Layer, Obstacle
+from facetscope.models.attribution import Attribution, leaf
 from facetscope.models.channels import channel_axes
 from facetscope.models.fusions import fuse
 from facetscope.models.gradients import obstacles
@@ -78,6 +79,7 @@ class Network:
             for alias in (*value.aliases, name)
         }
         self._readings: dict[tuple[str, ...], Reading] = {}
+        self._attributions: dict[tuple[str, str], Attribution] = {}
         self._autocast = autocast
         self.layers = tuple(_layers(translation, picture_axes))
         if not self.layers:
@@ -126,6 +128,25 @@ class Network:
             self._readings[key] = Reading(whole, self.device.type if self._autocast else None)
         return self._readings[key]
 
+    def attribution(self, source: str, target: str) -> Attribution | None:
+        """The gradient of the layer ``target`` with respect to the layer ``source``.
+
+        Returns:
+            ``None`` where ``target`` is not computed from ``source``. It shares its weights with
+            every reading, and is made once, as these are.
+
+        Raises:
+            OperatorUnsupportedError: A node on the way to them has no translation.
+        """
+        if not _is_computed_from(self._node(target), self._node(source)):
+            return None
+        key = (source, target)
+        if key not in self._attributions:
+            autocast = self.device.type if self._autocast else None
+            cut = self._cut(key, leaf_at=source)
+            self._attributions[key] = Attribution(cut, self._translation.batch, autocast)
+        return self._attributions[key]
+
     def obstructed(self, name: str) -> Obstacle | None:
         """The first node without a translation on the way to ``name``, if there is one."""
         return self._missing.get(self._node(name))
@@ -141,13 +162,15 @@ class Network:
         nodes = {layer.name: self._node(layer.name) for layer in self.layers}
         return {name: found[node] for name, node in nodes.items() if node in found}
 
-    def _cut(self, names: Sequence[str]) -> fx.GraphModule:
+    def _cut(self, names: Sequence[str], leaf_at: str | None = None) -> fx.GraphModule:
         for obstacle in filter(None, map(self.obstructed, names)):
             raise OperatorUnsupportedError(obstacle.node, obstacle.operator, obstacle.problem)
         graph = fx.Graph()
         copies: dict[fx.Node, fx.Node] = {}
         graph.graph_copy(self._module.graph, copies)
         graph.output(tuple(copies[self._node(name)] for name in names))
+        if leaf_at is not None:
+            _end_gradient(copies[self._node(leaf_at)])
         graph.eliminate_dead_code()
         fuse(graph, self._module)
         return fx.GraphModule(self._module, graph)
@@ -267,6 +290,24 @@ def _layers(translation: Translation, picture: tuple[int, int]) -> Iterator[Laye
 def _has_one_position(layer: Layer) -> bool:
     """Whether it is [batch, classes], perhaps with further axes of length 1."""
     return set(layer.extent) <= {1}
+
+
+def _end_gradient(node: fx.Node) -> None:
+    """Let all that reads ``node`` read a leaf in its place."""
+    with node.graph.inserting_after(node):
+        end = node.graph.call_function(leaf, (node,))
+    node.replace_all_uses_with(end, delete_user_cb=lambda user: user is not end)
+
+
+def _is_computed_from(node: fx.Node, source: fx.Node) -> bool:
+    """Whether ``source`` is on one of the ways to ``node``, and another node than that."""
+    seen: set[fx.Node] = set()
+    waiting = [node]
+    while waiting:
+        found = set(waiting.pop().all_input_nodes) - seen
+        seen |= found
+        waiting.extend(found)
+    return source in seen
 
 
 def _upstream(node: fx.Node, *, itself: bool = True) -> Iterator[fx.Node]:
