@@ -28,6 +28,9 @@ ERRORS = (
     errors.ImagesUndecodableError(3, 3, ("a.jpg", "b.jpg", "c.jpg")),
     errors.ClassNotFoundError("dog", ("cat", "bridge")),
     errors.TooFewImagesError(3, 10, "finding 10 facets"),
+    errors.UnitSilentError("conv1:3", 0.0, 1300),
+    errors.ReceptiveFieldUndefinedError("fc", (-1, 1000)),
+    errors.AttributionUndefinedError("conv1", "fc", "it comes later"),
     errors.NonFiniteActivationError("fc", "for image a.jpg"),
     errors.ModelError(),
     errors.ModelUnreadableError("it ends after 12 bytes"),
@@ -80,7 +83,7 @@ EVENTS = (
     events.Facet(
         unit=UNIT,
         index=1,
-        members=(MEMBER, MEMBER),
+        members=(MEMBER, replace(MEMBER, crop=events.Box(left=3, top=0, width=11, height=8))),
         mean_image=PICTURE,
         thumbnails=(PICTURE,),
         silhouette=0.3,
@@ -108,6 +111,7 @@ EVENTS = (
         natural=events.NaturalComparison(150, 18.5, 100.0),
         steps=370,
     ),
+    events.UnitSkipped(UNIT, "UNIT_SILENT", "nothing in the images excites it"),
     events.Manifest(
         model_digest=DIGEST,
         image_set_digests=(DIGEST,),
@@ -153,7 +157,14 @@ JOBS = (
         model=DIGEST,
         unit=UNIT,
         images=jobs.ImageSet((DIGEST,), (jobs.InlineImage("a", "cat", b"\xff"),)),
-        discovery=jobs.Discovery(selection=jobs.PredictedImages(), facets=3, seed=2**64 - 1),
+        discovery=jobs.Discovery(
+            selection=jobs.QuantileImages(0.75),
+            facets=3,
+            seed=2**64 - 1,
+            code_pooling=jobs.CodePooling.AT_MAXIMUM,
+            code_weighting=jobs.CodeWeighting.ATTRIBUTION,
+            view=jobs.View.RECEPTIVE_FIELD,
+        ),
     ),
     jobs.MaximizeActivation(
         model=DIGEST,

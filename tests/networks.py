@@ -57,10 +57,10 @@ def unsupported_onnx():
     return model.SerializeToString()
 
 
-def picture(size=24):
+def picture(size=24, color="orange"):
     """A PNG of one colour."""
     file = io.BytesIO()
-    Image.new("RGB", (size, size), "orange").save(file, "png")
+    Image.new("RGB", (size, size), color).save(file, "png")
     return file.getvalue()
 
 

@@ -3,6 +3,7 @@
 After every one of them the same server answers a good request.
 """
 
+from base64 import b64encode
 from hashlib import sha256
 from urllib.parse import quote
 
@@ -26,6 +27,9 @@ NO_GRADIENT = ("UNIMPLEMENTED", "GRADIENT_UNAVAILABLE")
 NO_LAYER = ("NOT_FOUND", "LAYER_NOT_FOUND")
 NO_POSITION = ("OUT_OF_RANGE", "POSITION_OUT_OF_RANGE")
 NOT_FINITE = ("FAILED_PRECONDITION", "NON_FINITE_ACTIVATION")
+SILENT = ("FAILED_PRECONDITION", "UNIT_SILENT")
+NO_FIELD = ("INVALID_ARGUMENT", "RECEPTIVE_FIELD_UNDEFINED")
+NO_ATTRIBUTION = ("INVALID_ARGUMENT", "ATTRIBUTION_UNDEFINED")
 TOO_FEW = ("FAILED_PRECONDITION", "TOO_FEW_IMAGES")
 NO_ARCHIVE = ("INVALID_ARGUMENT", "IMAGE_SET_UNREADABLE")
 UNDECODABLE = ("INVALID_ARGUMENT", "IMAGES_UNDECODABLE")
@@ -269,6 +273,46 @@ DISCOVERIES = {
         FIELD,
         ["discovery.undecodable_limit", "-0.5", "(0, 1]"],
     ),
+    "a unit that never differs": (
+        {"unit": {"layer": "still"}},
+        SILENT,
+        ["still:0", "activation 0 for all 18", "another unit"],
+    ),
+    "codes that never differ": (
+        {"discovery": {"codeLayer": "still"}},
+        TOO_FEW,
+        ["3 facets", "equal codes count as one", "1 are left"],
+    ),
+    "half a quantile too much": (
+        {"discovery": {"selection": {"quantile": 1}}},
+        FIELD,
+        ["discovery.selection.quantile", "1 is not in (0, 1)"],
+    ),
+    "a quantile of few": (
+        {"discovery": {"selection": {"quantile": 0.95}}},
+        TOO_FEW,
+        ["3 facets of logits:0", "1 are left"],
+    ),
+    "crops of a class": (
+        {"discovery": {"view": "VIEW_RECEPTIVE_FIELD"}},
+        NO_FIELD,
+        ["'logits'", "WHOLE_IMAGE", "DescribeModel"],
+    ),
+    "crops of what sees everything": (
+        {"unit": {"layer": "pool"}, "discovery": {"view": "VIEW_RECEPTIVE_FIELD"}},
+        NO_FIELD,
+        ["'pool'", "[-1, 8, 1, 1]", "look everywhere"],
+    ),
+    "attribution to a later layer": (
+        {"unit": {"layer": "conv"}, "discovery": {"codeWeighting": "CODE_WEIGHTING_ATTRIBUTION"}},
+        NO_ATTRIBUTION,
+        ["'conv'", "'code'", "not computed from it", "NONE"],
+    ),
+    "attribution through an argmax": (
+        {"unit": {"layer": "winner"}, "discovery": {"codeWeighting": "CODE_WEIGHTING_ATTRIBUTION"}},
+        NO_ATTRIBUTION,
+        ["'winner'", "'code'", "no gradient passes"],
+    ),
     "no images": ({"images": {}}, FIELD, ["images", "at least one archive", "inline"]),
 }
 
@@ -292,6 +336,11 @@ IMAGE_SETS = {
         UNDECODABLE,
         ["2 of 2", "a/text.png", "a/cut.jpg", "PNG"],
     ),
+    "one picture": (
+        lambda: networks.zipped(**{"a/0.png": networks.picture()}),
+        TOO_FEW,
+        ["3 facets of logits:0", "1 are left", "fewer facets"],
+    ),
     "one picture five times": (
         hostile_files.copies_of_one_picture,
         TOO_FEW,
@@ -305,6 +354,23 @@ def test_an_image_set_is_refused_with_help(discover, upload, archive, expected, 
     """An archive is gigabytes to send again: the sentence says what must change in it."""
     images = {"digests": [upload(archive())]}
     assert_refused(lambda: discover(images=images), expected, *words)
+
+
+def test_one_picture_is_one_facet(discover, upload):
+    """Whoever asks for one kind of a single image gets it, and not an error about variety."""
+    images = {"digests": [upload(networks.zipped(**{"a/0.png": networks.picture()}))]}
+    (facet,) = facets_in(discover(images=images, discovery={"facets": 1}))
+    assert [member.name for member in facet.members] == ["a/0.png"]
+
+
+def test_a_label_of_a_set_without_labels_is_refused_with_help(discover, upload):
+    """Folders are what labels are read from."""
+    images = {"digests": [upload(networks.zipped(**{"0.png": networks.picture()}))]}
+    assert_refused(
+        lambda: discover(images=images, discovery={"selection": {"label": "cat"}}),
+        ("NOT_FOUND", "CLASS_NOT_FOUND"),
+        *("'cat'", "any label at all", "folders"),
+    )
 
 
 def test_pictures_that_do_not_decode_are_left_out_and_named(discover, upload):
@@ -329,10 +395,50 @@ def test_more_undecodable_pictures_than_allowed_are_refused(discover, upload):
     )
 
 
-def test_images_are_discovered_for_a_layer_without_gradient(discover):
+def test_images_are_discovered_for_a_layer_without_gradient(discover, pictures):
     """An argmax cannot be climbed, but the pictures that it likes can be shown."""
-    facets = [event.facet for event in discover(unit={"layer": "winner"}) if event.facet.members]
-    assert sum(len(facet.members) for facet in facets) == 18
+    white = {"name": "white", "data": b64encode(networks.picture(color="white")).decode()}
+    facets = facets_in(discover(unit={"layer": "winner"}, images=pictures | {"inline": [white]}))
+    assert sum(len(facet.members) for facet in facets) == 19
+
+
+def facets_in(events):
+    return [event.facet for event in events if event.WhichOneof("kind") == "facet"]
+
+
+def inspected(stub, troubled, pictures, layers, **discovery):
+    """The events of an inspection of the first units of these layers."""
+    request = {
+        "model": troubled,
+        "units": [{"layer": layer} for layer in layers],
+        "images": pictures,
+        "discovery": {"facets": 3, "averaged": 2} | discovery,
+        "synthesis": {"schedule": phases()},
+    }
+    message = ParseDict(request, inspection_pb2.InspectUnitsRequest())
+    return [answer.event for answer in stub.InspectUnits(message)]
+
+
+def test_one_unit_without_facets_does_not_end_an_inspection(stub, troubled, pictures):
+    """A thousand units are a night's work, and some of them are dead."""
+    selection = {"predicted": True}
+    events = inspected(stub, troubled, pictures, ["logits", "loud"], selection=selection)
+    (skipped,) = [event.skipped for event in events if event.WhichOneof("kind") == "skipped"]
+    assert (skipped.unit.layer, skipped.reason) == ("logits", "TOO_FEW_IMAGES")
+    assert "3 facets of logits:0" in skipped.message
+    assert {facet.unit.layer for facet in facets_in(events)} == {"loud"}
+    assert events[-1].manifest.images_read == 18
+
+
+def test_an_inspection_whose_units_have_all_no_facets_ends_well(stub, troubled, pictures):
+    """Its manifest says what that is a function of; a single unit's trouble is the call's."""
+    events = inspected(stub, troubled, pictures, ["logits", "conv"], facets=19)
+    kinds = [event.WhichOneof("kind") for event in events]
+    assert kinds.count("skipped") == 2
+    assert kinds[-1] == "manifest"
+    assert_refused(
+        lambda: inspected(stub, troubled, pictures, ["logits"], facets=19), TOO_FEW, "19 facets"
+    )
 
 
 def test_all_missing_artifacts_are_listed(discover):

@@ -41,7 +41,7 @@ async def test_it_streams_every_event_in_order(stub, engine):
     """What the engine gives is what the client sees, numbered without gaps."""
     engine.script = [event for event in examples.EVENTS if "Description" not in repr(type(event))]
     got = [response.event async for response in stub.InspectUnits(INSPECT)]
-    assert [event.sequence for event in got] == [1, 2, 3, 4, 5, 6, 7]
+    assert [event.sequence for event in got] == [1, 2, 3, 4, 5, 6, 7, 8]
     assert (got[0].progress.rate, got[0].progress.fraction) == (35.5, 0.25)
     assert not got[1].progress.HasField("fraction")
     assert [event.WhichOneof("kind") for event in got] == [
@@ -51,12 +51,16 @@ async def test_it_streams_every_event_in_order(stub, engine):
         "facet_count",
         "facet",
         "image",
+        "skipped",
         "manifest",
     ]
     assert got[3].facet_count.verdict == facet_pb2.VERDICT_SEVERAL_FACETS
     assert got[3].facet_count.candidates[0].separation == 0.875
     assert got[5].image.natural.maximum == 18.5
     assert not got[5].image.HasField("probability")
+    crops = [member.crop for member in got[4].facet.members if member.HasField("crop")]
+    assert [(crop.left, crop.top, crop.width, crop.height) for crop in crops] == [(3, 0, 11, 8)]
+    assert got[6].skipped.reason == "UNIT_SILENT"
 
 
 async def test_a_description_is_one_answer(stub, engine):

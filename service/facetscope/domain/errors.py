@@ -12,6 +12,9 @@
     │   ├── ImagesUndecodableError
     │   ├── ClassNotFoundError
     │   ├── TooFewImagesError
+    │   ├── UnitSilentError
+    │   ├── ReceptiveFieldUndefinedError
+    │   ├── AttributionUndefinedError
     │   └── NonFiniteActivationError
     ├── ModelError                    the caller can fix it by sending another model
     │   ├── ModelUnreadableError
@@ -224,6 +227,56 @@ class TooFewImagesError(InvalidRequestError):
         return (
             f"{self.purpose} needs at least {self.needed} images, and {self.images} are left after "
             "selection and decoding: send more images, select others, or ask for fewer facets"
+        )
+
+
+@dataclass(eq=False)
+class UnitSilentError(InvalidRequestError):
+    """The unit tells no image from another."""
+
+    reason: ClassVar[str] = "UNIT_SILENT"
+    unit: str
+    activation: float
+    images: int
+
+    def __str__(self) -> str:
+        return (
+            f"unit {self.unit} has the activation {self.activation:g} for all {self.images} "
+            "images, so nothing in them excites it: send others, or inspect another unit"
+        )
+
+
+@dataclass(eq=False)
+class ReceptiveFieldUndefinedError(InvalidRequestError):
+    """Crops were asked of a layer whose elements see no window of the picture."""
+
+    reason: ClassVar[str] = "RECEPTIVE_FIELD_UNDEFINED"
+    layer: str
+    shape: tuple[int, ...]
+
+    def __str__(self) -> str:
+        return (
+            f"no window of the picture is known for the elements of layer {self.layer!r}, of "
+            f"shape {list(self.shape)}: they have no position, look everywhere, or follow an "
+            "operator without a rule; view WHOLE_IMAGE, or take a layer for which DescribeModel "
+            "gives a receptive field"
+        )
+
+
+@dataclass(eq=False)
+class AttributionUndefinedError(InvalidRequestError):
+    """The code layer has no part in the unit's activation that a gradient could tell."""
+
+    reason: ClassVar[str] = "ATTRIBUTION_UNDEFINED"
+    layer: str
+    code_layer: str
+    problem: str
+
+    def __str__(self) -> str:
+        return (
+            f"layer {self.layer!r} has no gradient with respect to the code layer "
+            f"{self.code_layer!r}: {self.problem}; name a code layer before the unit's own, or "
+            "take the code weighting NONE"
         )
 
 

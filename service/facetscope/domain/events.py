@@ -128,6 +128,16 @@ class FacetCount:
     noise: int
 
 
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A part of an image, in whole pixels of the network's input."""
+
+    left: int
+    top: int
+    width: int
+    height: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
     """One image of a facet.
@@ -140,6 +150,7 @@ class Member:
         distance: To the facet's centroid: in the plane where that was clustered, else between
             scaled codes.
         silhouette: Among all facets, in code space.
+        crop: What of the image was compared; ``None`` for all of it.
     """
 
     name: str
@@ -148,6 +159,7 @@ class Member:
     embedding: tuple[float, float]
     distance: float
     silhouette: float
+    crop: Box | None = None
 
 
 class Sign(Enum):
@@ -228,6 +240,15 @@ class Facet:
     centroid: tuple[float, float]
     evidence: FacetEvidence
     farthest_thumbnails: tuple[Picture, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class UnitSkipped:
+    """A unit without facets, by the reason and the message of an error that ends no call."""
+
+    unit: Unit
+    reason: str
+    message: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -385,4 +406,13 @@ class Description:
     obstacle: Obstacle | None
 
 
-Event = Progress | Preview | FacetCount | Facet | SynthesizedImage | Manifest | Description
+Event = (
+    Progress
+    | Preview
+    | FacetCount
+    | Facet
+    | SynthesizedImage
+    | UnitSkipped
+    | Manifest
+    | Description
+)

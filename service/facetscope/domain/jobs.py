@@ -87,7 +87,57 @@ class TopImages:
             raise InvalidFieldError("discovery.selection.top", f"{self.count} is less than 1")
 
 
-Selection = AllImages | LabelledImages | PredictedImages | TopImages
+@dataclass(frozen=True, slots=True)
+class QuantileImages:
+    """The images that excite the unit at least as much as a quantile of the set are its own."""
+
+    quantile: float
+
+    def __post_init__(self) -> None:
+        if not 0 < self.quantile < 1:
+            problem = f"{self.quantile:g} is not in (0, 1)"
+            raise InvalidFieldError("discovery.selection.quantile", problem)
+
+
+Selection = AllImages | LabelledImages | PredictedImages | TopImages | QuantileImages
+
+
+class CodePooling(Enum):
+    """How activations with positions become codes, one number for each channel.
+
+    Attributes:
+        MEAN: Their mean; of attributions, the sum.
+        MAX: The largest of each channel.
+        AT_MAXIMUM: Those where the unit has its maximum; see ``engine.encoding``.
+    """
+
+    MEAN = "mean"
+    MAX = "max"
+    AT_MAXIMUM = "at maximum"
+
+
+class CodeWeighting(Enum):
+    """What activations are multiplied by before they are pooled.
+
+    Attributes:
+        NONE: Nothing.
+        ATTRIBUTION: The gradient of the unit's activation with respect to them.
+    """
+
+    NONE = "none"
+    ATTRIBUTION = "attribution"
+
+
+class View(Enum):
+    """What of an image a discovery is about.
+
+    Attributes:
+        WHOLE_IMAGE: All that the network sees.
+        RECEPTIVE_FIELD: What the unit's strongest position sees.
+    """
+
+    WHOLE_IMAGE = "whole image"
+    RECEPTIVE_FIELD = "receptive field"
 
 
 class Runtime(Enum):
@@ -156,6 +206,9 @@ class Discovery:
         thumbnails: How many thumbnails of nearest members a facet carries.
         farthest: How many thumbnails of farthest members a facet carries.
         seed: Of every random choice.
+        code_pooling: How a code layer with positions becomes codes.
+        code_weighting: Whether codes are weighted by what the unit makes of them.
+        view: What of each image is compared, averaged and shown.
         runtime: What computes codes and activations.
         undecodable_limit: Part of the pictures that need not be decodable; one must be.
     """
@@ -174,6 +227,9 @@ class Discovery:
     thumbnails: int = 8
     farthest: int = 4
     seed: int = 0
+    code_pooling: CodePooling = CodePooling.MEAN
+    code_weighting: CodeWeighting = CodeWeighting.NONE
+    view: View = View.WHOLE_IMAGE
     runtime: Runtime = Runtime.AUTO
     undecodable_limit: float = 1.0
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast, final
 
@@ -10,19 +10,19 @@ import torch
 from torch import Tensor
 
 from facetscope.algorithms.evidence import small
-from facetscope.domain.errors import TooFewImagesError
-from facetscope.domain.events import Facet, FacetCount, Member, Picture, Progress, Work
-from facetscope.domain.jobs import Discovery
-from facetscope.domain.units import Unit
+from facetscope.domain.errors import TooFewImagesError, UnitSilentError
+from facetscope.domain.events import Box, Facet, FacetCount, Member, Picture, Progress, Work
+from facetscope.domain.inputs import Input
+from facetscope.domain.jobs import Discovery, View
+from facetscope.domain.units import ReceptiveField, Unit
+from facetscope.engine.encoding import Encoder
 from facetscope.engine.evidence import OwnImages, spread_out, weigh
-from facetscope.engine.survey import Survey
+from facetscope.engine.sights import PixelsOf, Sight, box_at
+from facetscope.engine.survey import Survey, place_of
 from facetscope.images.encoding import png, thumbnail
 
 if TYPE_CHECKING:
     from facetscope.algorithms import facets as algorithm
-
-PixelsOf = Callable[[Sequence[int]], Iterator[Tensor]]
-"""Pixels in [0, 255] of pictures by their places in the set, which ascend, one after the other."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,25 +39,64 @@ class Discovered:
 
 
 def discover(
-    survey: Survey, unit: Unit, discovery: Discovery, pixels_of: PixelsOf
+    survey: Survey, encoder: Encoder, pixels_of: PixelsOf, spec: Input
 ) -> Generator[Progress | FacetCount, None, Discovered]:
-    """Find the facets of ``unit`` among its own images, and say how many there are.
+    """Find the facets of the encoder's unit among its own images, and say how many there are.
 
     Raises:
         ClassNotFoundError: No image has the label.
+        UnitSilentError: The unit has one activation for all images, which are not all the same.
         TooFewImagesError: Fewer images than facets are the unit's own.
     """
     # Imported here: scikit-learn takes as long as torch to load, and nothing else needs it.
     from facetscope.algorithms import facets as algorithm  # noqa: PLC0415
 
+    unit, discovery = encoder.target.unit, encoder.discovery
     yield Progress(work=Work.CLUSTERING, unit=unit)
+    _check_fires(survey, unit)
     own = survey.select(unit, discovery.selection)
     if len(own) < discovery.fewest:
         purpose = f"finding {discovery.fewest} facets of {unit}"
         raise TooFewImagesError(len(own), discovery.fewest, purpose)
-    found = algorithm.discover(survey.codes[own].numpy(), discovery)
+    sight = Sight(pixels_of, _boxes(survey, encoder, own, spec), spec.interpolation)
+    codes = yield from _codes(survey, encoder, own, sight)
+    found = algorithm.discover(codes.numpy(), discovery)
     yield _count(unit, found)
-    return _shown(_Found(survey, unit, own, found), discovery, pixels_of)
+    return _shown(_Found(survey, unit, own, found, sight.boxes), discovery, sight)
+
+
+def _check_fires(survey: Survey, unit: Unit) -> None:
+    """Tell a dead unit from images that are all the same, which have one code."""
+    activations = survey.activations[unit]
+    if (activations == activations[0]).all() and (survey.codes != survey.codes[0]).any():
+        raise UnitSilentError(str(unit), float(activations[0]), len(activations))
+
+
+def _codes(
+    survey: Survey, encoder: Encoder, own: Tensor, sight: Sight
+) -> Generator[Progress, None, Tensor]:
+    """Codes of the unit's own images, [image, channel]."""
+    if not encoder.is_needed:
+        return survey.codes[own]
+    ascending = own.argsort()
+    places = [survey.places[image] for image in own[ascending].tolist()]
+    encoded = yield from encoder.encode(sight.pixels(places), len(places))
+    yield Progress(work=Work.CLUSTERING, unit=encoder.target.unit)
+    return encoded[ascending.argsort()]
+
+
+def _boxes(survey: Survey, encoder: Encoder, own: Tensor, spec: Input) -> Mapping[int, Box]:
+    """What is seen of the unit's own images, by their places in the set."""
+    unit, layer = encoder.target.unit, encoder.target.layer
+    if encoder.discovery.view is not View.RECEPTIVE_FIELD:
+        return {}
+    field = cast("ReceptiveField", layer.receptive_field)  # the encoder has been checked
+    boxes = {}
+    for image in own.tolist():
+        place = place_of(unit, layer) if unit.position else int(survey.peaks[unit][image])
+        cell = divmod(place, layer.extent[1])
+        boxes[survey.places[image]] = box_at(field, cell, spec.height, spec.width)
+    return boxes
 
 
 def _count(unit: Unit, found: algorithm.FacetMap) -> FacetCount:
@@ -83,12 +122,14 @@ class _Found:
         unit: The unit.
         own: Indices of its own images in the survey.
         map: The facets of these, by their place in ``own``.
+        boxes: What is seen of these, by their places in the set; empty where all is.
     """
 
     survey: Survey
     unit: Unit
     own: Tensor
     map: algorithm.FacetMap
+    boxes: Mapping[int, Box]
 
     def places(self, facet: algorithm.Facet) -> list[int]:
         """Where a facet's members are in the set, nearest first."""
@@ -105,11 +146,11 @@ class _Found:
         )
 
 
-def _shown(found: _Found, discovery: Discovery, pixels_of: PixelsOf) -> Discovered:
+def _shown(found: _Found, discovery: Discovery, sight: Sight) -> Discovered:
     """The facets with their pictures."""
     looks = [_Look(found.places(facet), discovery) for facet in found.map.facets]
     wanted = sorted({place for look in looks for place in look.places})
-    for place, pixels in zip(wanted, pixels_of(wanted), strict=True):
+    for place, pixels in zip(wanted, sight.pixels(wanted), strict=True):
         for look in looks:
             look.take(place, pixels)
     weighed = weigh(found.own_images(), found.map, [look.sample for look in looks])
@@ -193,6 +234,7 @@ def _members(found: _Found, facet: algorithm.Facet) -> tuple[Member, ...]:
             embedding=_point(found.map.embedding[member]),
             distance=float(distance),
             silhouette=float(found.map.silhouettes[member]),
+            crop=found.boxes.get(survey.places[image]),
         )
         for member, image, distance in zip(facet.members, images, facet.distances, strict=True)
     )

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from facetscope.domain.errors import LISTED, ImagesUndecodableError
 from facetscope.domain.events import Progress
-from facetscope.domain.jobs import Discovery, ImageSet, InlineImage, PredictedImages
+from facetscope.domain.jobs import Discovery, ImageSet, InlineImage, PredictedImages, View
 from facetscope.domain.units import Unit
 from facetscope.engine.opened import OpenModel
 from facetscope.engine.pace import Pace
@@ -93,7 +93,9 @@ class OpenImageSet:
                 self._model.preprocessing,
                 read_from,
                 code_layer,
+                pooling=discovery.code_pooling,
                 predictions=isinstance(discovery.selection, PredictedImages),
+                peaks=discovery.view is View.RECEPTIVE_FIELD,
             )
             batches = self._decoding.load(self._pictures(), self._model)
             survey = yield from Pace().of(surveyor.survey(batches), self._completed)

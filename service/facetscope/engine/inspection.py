@@ -7,8 +7,13 @@ from typing import Final, final
 import torch
 from torch import Tensor
 
-from facetscope.domain.errors import ImagesUndecodableError, OutOfMemoryError
-from facetscope.domain.events import Event, Manifest, Progress, Work
+from facetscope.domain.errors import (
+    ImagesUndecodableError,
+    OutOfMemoryError,
+    TooFewImagesError,
+    UnitSilentError,
+)
+from facetscope.domain.events import Event, Manifest, Progress, UnitSkipped, Work
 from facetscope.domain.jobs import (
     DescribeModel,
     DiscoverFacets,
@@ -21,6 +26,7 @@ from facetscope.domain.jobs import (
 )
 from facetscope.engine import frames
 from facetscope.engine.discovery import Discovered, discover
+from facetscope.engine.encoding import Encoder
 from facetscope.engine.image_sets import DECODED_BYTES, Decoding, OpenImageSet
 from facetscope.engine.opened import PARITY_S, OpenModel, device_name, versions
 from facetscope.engine.survey import Survey
@@ -104,8 +110,9 @@ class Inspector:
 def _discover_facets(
     model: OpenModel, job: DiscoverFacets, images: OpenImageSet
 ) -> Generator[Event]:
+    encoder = _encoder(model, model.target(job.unit), job.discovery)
     survey = yield from images.survey((job.unit,), job.discovery)
-    found = yield from discover(survey, job.unit, job.discovery, images.pixels)
+    found = yield from discover(survey, encoder, images.pixels, model.input)
     yield from found.facets
     yield _manifest(model, job, job.discovery, survey, images.warnings)
 
@@ -127,13 +134,26 @@ def _inspect_units(model: OpenModel, job: InspectUnits, images: OpenImageSet) ->
     targets = {unit: model.target(unit) for unit in job.units}
     for target in targets.values():
         target.check(job.synthesis.schedule)
+    encoders = {unit: _encoder(model, target, job.discovery) for unit, target in targets.items()}
     survey = yield from images.survey(job.units, job.discovery)
     for unit, target in targets.items():
-        found = yield from discover(survey, unit, job.discovery, images.pixels)
+        try:
+            found = yield from discover(survey, encoders[unit], images.pixels, model.input)
+        except (TooFewImagesError, UnitSilentError) as error:
+            if len(targets) == 1:
+                raise
+            yield UnitSkipped(unit, error.reason, str(error))
+            continue
         yield from found.facets
         starts = _starts(target, job, found)
         yield from synthesize(target, starts, job.synthesis, survey.activations[unit])
     yield _manifest(model, job, job.discovery, survey, images.warnings)
+
+
+def _encoder(model: OpenModel, target: Target, discovery: Discovery) -> Encoder:
+    encoder = Encoder(target, model.code_layer(discovery.code_layer), discovery)
+    encoder.check()
+    return encoder
 
 
 def _starts(target: Target, job: InspectUnits, found: Discovered) -> Tensor:

@@ -1,14 +1,13 @@
 """One pass over an image set: what every image does to the units, and its code."""
 
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, final
 
 import torch
 from torch import Tensor
 
-from facetscope.algorithms.codes import codes_of, top_images
-from facetscope.algorithms.objectives import unit_activation
+from facetscope.algorithms.codes import by_position, codes_of, images_from, top_images
 from facetscope.domain.errors import (
     LISTED,
     ClassNotFoundError,
@@ -19,8 +18,10 @@ from facetscope.domain.errors import (
 from facetscope.domain.events import Forward, Progress, Work
 from facetscope.domain.jobs import (
     AllImages,
+    CodePooling,
     LabelledImages,
     PredictedImages,
+    QuantileImages,
     Selection,
     TopImages,
 )
@@ -40,10 +41,12 @@ class Survey:
         places: Of the images that could be decoded, among all pictures of the set.
         names: Of the same.
         labels: Of the same, empty where there is none.
-        codes: Activations of the code layer, [image, channel].
+        codes: Of the code layer, [image, channel].
         activations: Of each unit, [image].
         winners: Of each unit, the channel with the largest activation of its layer, [image]. Empty
             where nobody asked for it.
+        peaks: Of each unit that is a whole channel, the position of its largest activation, counted
+            as in ``algorithms.codes``, [image]. Empty where nobody asked for it.
         undecodable: Names of the pictures that could not be decoded.
         forward: What computed codes and activations.
         warnings: What an operator should know of that, each a sentence.
@@ -55,6 +58,7 @@ class Survey:
     codes: Tensor
     activations: Mapping[Unit, Tensor]
     winners: Mapping[Unit, Tensor]
+    peaks: Mapping[Unit, Tensor]
     undecodable: tuple[str, ...]
     forward: Forward
     warnings: tuple[str, ...]
@@ -70,6 +74,8 @@ class Survey:
                 return torch.arange(len(self.names))
             case TopImages(count):
                 return top_images(self.activations[unit], count)
+            case QuantileImages(quantile):
+                return images_from(self.activations[unit], quantile)
             case PredictedImages():
                 return torch.nonzero(self.winners[unit] == unit.channel)[:, 0]
             case LabelledImages(label):
@@ -87,14 +93,18 @@ class Surveyor:
         preprocessing: How pixels become the network's input.
         units: Each with the layer that it is read from.
         code_layer: The layer whose activations are the codes.
+        pooling: How its positions become codes.
         predictions: Whether to find out which channel of a unit's layer wins.
+        peaks: Whether to find out where units have their largest activation.
     """
 
     passes: Passes
     preprocessing: Preprocessing
     units: Mapping[Unit, Layer]
     code_layer: Layer
-    predictions: bool
+    pooling: CodePooling = CodePooling.MEAN
+    predictions: bool = False
+    peaks: bool = False
 
     def survey(self, batches: Iterable[Batch]) -> Generator[Progress, None, Survey]:
         """Pass all images through the network once, however many units are asked for.
@@ -105,7 +115,7 @@ class Surveyor:
             NonFiniteActivationError: The model gave NaN or infinity.
         """
         yield Progress(work=Work.ENCODING_IMAGES)
-        notes = _Notes()
+        notes = _Notes([_Group(layer, units) for layer, units in self._by_layer()])
         for batch in batches:
             notes.undecodable.extend(batch.undecodable)
             if batch.names:
@@ -124,27 +134,89 @@ class Surveyor:
         notes.names.extend(batch.names)
         notes.labels.extend(batch.labels)
         code = activations[self.code_layer]
-        notes.codes.append(codes_of(code, self.code_layer.channel_axis).cpu())
-        for unit, layer in self.units.items():
-            values = unit_activation(
-                activations[layer], unit.channel, layer.channel_axis, unit.position
-            )
-            notes.activations.setdefault(unit, []).append(values.cpu())
-            if self.predictions:
-                winners = codes_of(activations[layer], layer.channel_axis).argmax(dim=1)
-                notes.winners.setdefault(unit, []).append(winners.cpu())
+        notes.codes.append(codes_of(code, self.code_layer.channel_axis, self.pooling).cpu())
+        for group in notes.groups:
+            group.note(activations[group.layer], predictions=self.predictions, peaks=self.peaks)
+
+    def _by_layer(self) -> Iterator[tuple[Layer, list[Unit]]]:
+        for layer in dict.fromkeys(self.units.values()):
+            yield layer, [unit for unit, read_from in self.units.items() if read_from == layer]
+
+
+@final
+class _Group:
+    """What is noted of the units of one layer: tensors for all of them at once.
+
+    A channel costs next to nothing beside the pass, but a thousand calls of an operator do not.
+    """
+
+    def __init__(self, layer: Layer, units: Sequence[Unit]) -> None:
+        """Expect activations of ``layer``."""
+        self.layer = layer
+        self._channels = [unit for unit in units if unit.position is None]
+        self._neurons = [unit for unit in units if unit.position is not None]
+        self._of_channels: list[Tensor] = []
+        self._of_neurons: list[Tensor] = []
+        self._peaks: list[Tensor] = []
+        self._winners: list[Tensor] = []
+
+    def note(self, activations: Tensor, *, predictions: bool, peaks: bool) -> None:
+        """Take in what the layer gives for one batch."""
+        values = by_position(activations, self.layer.channel_axis)
+        if not values.is_floating_point():
+            values = values.float()
+        if self._channels:
+            own = values[:, [unit.channel for unit in self._channels]]
+            self._of_channels.append(own.mean(dim=2).cpu())
+            if peaks:
+                self._peaks.append(own.argmax(dim=2).cpu())
+        if self._neurons:
+            channels = [unit.channel for unit in self._neurons]
+            places = [place_of(unit, self.layer) for unit in self._neurons]
+            self._of_neurons.append(values[:, channels, places].cpu())
+        if predictions:
+            self._winners.append(values.mean(dim=2).argmax(dim=1).cpu())
+
+    def activations(self) -> Iterator[tuple[Unit, Tensor]]:
+        """Of each unit, [image]."""
+        yield from _rows(self._channels, self._of_channels)
+        yield from _rows(self._neurons, self._of_neurons)
+
+    def peaks(self) -> Iterator[tuple[Unit, Tensor]]:
+        """Positions of the units that are channels, [image]."""
+        return _rows(self._channels, self._peaks)
+
+    def winners(self) -> Iterator[tuple[Unit, Tensor]]:
+        """Channels, one tensor [image] for all units."""
+        if self._winners:
+            winners = torch.cat(self._winners)
+            yield from ((unit, winners) for unit in (*self._channels, *self._neurons))
+
+
+def place_of(unit: Unit, layer: Layer) -> int:
+    """The position of a unit that has one, counted as in ``algorithms.codes``."""
+    place = 0
+    for index, size in zip(unit.position or (), layer.extent, strict=True):
+        place = place * size + index
+    return place
+
+
+def _rows(units: Sequence[Unit], batches: Sequence[Tensor]) -> Iterator[tuple[Unit, Tensor]]:
+    """Each unit with its row of what is [batch, unit] in every batch."""
+    if not batches:
+        return iter(())
+    return zip(units, torch.cat(tuple(batches)).T.contiguous(), strict=True)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Notes:
     """A survey that is being made."""
 
+    groups: Sequence[_Group]
     places: list[int] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
     labels: list[str] = field(default_factory=list)
     codes: list[Tensor] = field(default_factory=list)
-    activations: dict[Unit, list[Tensor]] = field(default_factory=dict)
-    winners: dict[Unit, list[Tensor]] = field(default_factory=dict)
     undecodable: list[str] = field(default_factory=list)
 
     def survey(self, passes: Passes) -> Survey:
@@ -158,8 +230,9 @@ class _Notes:
             tuple(self.names),
             tuple(self.labels),
             torch.cat(self.codes),
-            {unit: torch.cat(parts) for unit, parts in self.activations.items()},
-            {unit: torch.cat(parts) for unit, parts in self.winners.items()},
+            dict(each for group in self.groups for each in group.activations()),
+            dict(each for group in self.groups for each in group.winners()),
+            dict(each for group in self.groups for each in group.peaks()),
             undecodable,
             passes.by,
             passes.warnings,

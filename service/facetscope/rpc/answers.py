@@ -6,6 +6,7 @@ from enum import Enum
 from typing import Any
 
 from facetscope.domain.events import (
+    Box,
     Description,
     Event,
     Facet,
@@ -21,6 +22,7 @@ from facetscope.domain.events import (
     Preview,
     Progress,
     SynthesizedImage,
+    UnitSkipped,
 )
 from facetscope.domain.inputs import Input, Origin
 from facetscope.domain.units import Obstacle, ReceptiveField, Unit
@@ -29,20 +31,25 @@ from facetscope.gen.facetscope.v1 import facet_pb2, inspection_pb2, model_pb2, s
 
 def event_message(sequence: int, event: Event) -> inspection_pb2.Event:
     """Write one event of a stream to the wire."""
+    message = inspection_pb2.Event(sequence=sequence)
     match event:
         case Progress():
-            return inspection_pb2.Event(sequence=sequence, progress=_progress(event))
+            message.progress.CopyFrom(_progress(event))
         case Preview():
-            return inspection_pb2.Event(sequence=sequence, preview=_preview(event))
+            message.preview.CopyFrom(_preview(event))
         case FacetCount():
-            return inspection_pb2.Event(sequence=sequence, facet_count=_facet_count(event))
+            message.facet_count.CopyFrom(_facet_count(event))
         case Facet():
-            return inspection_pb2.Event(sequence=sequence, facet=_facet(event))
+            message.facet.CopyFrom(_facet(event))
         case SynthesizedImage():
-            return inspection_pb2.Event(sequence=sequence, image=_image(event))
+            message.image.CopyFrom(_image(event))
+        case UnitSkipped():
+            message.skipped.CopyFrom(_skipped(event))
         case Manifest():
-            return inspection_pb2.Event(sequence=sequence, manifest=_manifest(event))
-    raise TypeError(f"{type(event).__name__} is no event of a stream")
+            message.manifest.CopyFrom(_manifest(event))
+        case _:
+            raise TypeError(f"{type(event).__name__} is no event of a stream")
+    return message
 
 
 def description_message(description: Description) -> inspection_pb2.DescribeModelResponse:
@@ -169,6 +176,19 @@ def _member(member: Member) -> facet_pb2.Member:
         embedding=_point(member.embedding),
         distance=member.distance,
         silhouette=member.silhouette,
+        crop=_box(member.crop),
+    )
+
+
+def _box(box: Box | None) -> facet_pb2.Box | None:
+    if box is None:
+        return None
+    return facet_pb2.Box(left=box.left, top=box.top, width=box.width, height=box.height)
+
+
+def _skipped(event: UnitSkipped) -> inspection_pb2.UnitSkipped:
+    return inspection_pb2.UnitSkipped(
+        unit=_unit(event.unit), reason=event.reason, message=event.message
     )
 
 

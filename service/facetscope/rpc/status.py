@@ -36,6 +36,7 @@ CODE_OF: Final[Mapping[type[errors.InspectionError], int]] = {
     errors.ChannelOutOfRangeError: code_pb2.OUT_OF_RANGE,
     errors.PositionOutOfRangeError: code_pb2.OUT_OF_RANGE,
     errors.TooFewImagesError: code_pb2.FAILED_PRECONDITION,
+    errors.UnitSilentError: code_pb2.FAILED_PRECONDITION,
     errors.NonFiniteActivationError: code_pb2.FAILED_PRECONDITION,
     errors.InvalidRequestError: code_pb2.INVALID_ARGUMENT,
     errors.OperatorUnsupportedError: code_pb2.UNIMPLEMENTED,

@@ -13,6 +13,8 @@ from facetscope.domain.jobs import (
     PAPER,
     AllImages,
     Clustering,
+    CodePooling,
+    CodeWeighting,
     DescribeModel,
     DiscoverFacets,
     Discovery,
@@ -24,11 +26,13 @@ from facetscope.domain.jobs import (
     MaximizeActivation,
     Precision,
     PredictedImages,
+    QuantileImages,
     Runtime,
     Selection,
     Start,
     Synthesis,
     TopImages,
+    View,
 )
 from facetscope.domain.schedules import CENTER_BIASED, MEAN_IMAGE, Phase, Schedule
 from facetscope.domain.units import Readout, Unit
@@ -195,6 +199,18 @@ def _discovery(message: facet_pb2.Discovery) -> Discovery:
         thumbnails=message.thumbnails if message.HasField("thumbnails") else default.thumbnails,
         farthest=message.farthest if message.HasField("farthest") else default.farthest,
         seed=message.seed,
+        code_pooling=_member(
+            "discovery.code_pooling", CodePooling, facet_pb2.CodePooling, message.code_pooling
+        )
+        or default.code_pooling,
+        code_weighting=_member(
+            "discovery.code_weighting",
+            CodeWeighting,
+            facet_pb2.CodeWeighting,
+            message.code_weighting,
+        )
+        or default.code_weighting,
+        view=_member("discovery.view", View, facet_pb2.View, message.view) or default.view,
         runtime=_member("discovery.runtime", Runtime, model_pb2.Runtime, message.runtime)
         or default.runtime,
         undecodable_limit=message.undecodable_limit or default.undecodable_limit,
@@ -224,6 +240,8 @@ def _selection(message: facet_pb2.Selection) -> Selection | None:
             return PredictedImages()
         case "top":
             return TopImages(message.top)
+        case "quantile":
+            return QuantileImages(message.quantile)
         case "all" if message.all:
             return AllImages()
     return None

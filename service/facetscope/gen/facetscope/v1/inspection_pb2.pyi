@@ -35,8 +35,8 @@ class _WorkPhaseEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._Enum
     WORK_PHASE_LOADING_MODEL: _WorkPhase.ValueType  # 2
     """Translating the model. Counts nothing."""
     WORK_PHASE_ENCODING_IMAGES: _WorkPhase.ValueType  # 3
-    """Decoding images and computing their codes. Counts pictures, decodable or not; is
-    told of four times a second at most.
+    """Decoding images and computing their codes. Counts pictures, decodable or not; is told of four times
+    a second at most. With a unit, those of its own images whose codes depend on it, in a second pass.
     """
     WORK_PHASE_CLUSTERING: _WorkPhase.ValueType  # 4
     """Embedding and clustering codes. Counts nothing."""
@@ -53,8 +53,8 @@ WORK_PHASE_QUEUED: WorkPhase.ValueType  # 1
 WORK_PHASE_LOADING_MODEL: WorkPhase.ValueType  # 2
 """Translating the model. Counts nothing."""
 WORK_PHASE_ENCODING_IMAGES: WorkPhase.ValueType  # 3
-"""Decoding images and computing their codes. Counts pictures, decodable or not; is
-told of four times a second at most.
+"""Decoding images and computing their codes. Counts pictures, decodable or not; is told of four times
+a second at most. With a unit, those of its own images whose codes depend on it, in a second pass.
 """
 WORK_PHASE_CLUSTERING: WorkPhase.ValueType  # 4
 """Embedding and clustering codes. Counts nothing."""
@@ -407,6 +407,7 @@ class Event(google.protobuf.message.Message):
     IMAGE_FIELD_NUMBER: builtins.int
     MANIFEST_FIELD_NUMBER: builtins.int
     FACET_COUNT_FIELD_NUMBER: builtins.int
+    SKIPPED_FIELD_NUMBER: builtins.int
     sequence: builtins.int
     """Number of the event in its stream, from 1, without gaps. A client that reads slowly is spared
     previews and progress, and gets every result.
@@ -435,6 +436,10 @@ class Event(google.protobuf.message.Message):
     def facet_count(self) -> facet_pb2.FacetCount:
         """How many facets a unit has. Comes before its facets."""
 
+    @property
+    def skipped(self) -> Global___UnitSkipped:
+        """A unit that has no facets among these images, and gets no images. Only in InspectUnits."""
+
     def __init__(
         self,
         *,
@@ -445,12 +450,42 @@ class Event(google.protobuf.message.Message):
         image: synthesis_pb2.SynthesizedImage | None = ...,
         manifest: Global___Manifest | None = ...,
         facet_count: facet_pb2.FacetCount | None = ...,
+        skipped: Global___UnitSkipped | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["facet", b"facet", "facet_count", b"facet_count", "image", b"image", "kind", b"kind", "manifest", b"manifest", "preview", b"preview", "progress", b"progress"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["facet", b"facet", "facet_count", b"facet_count", "image", b"image", "kind", b"kind", "manifest", b"manifest", "preview", b"preview", "progress", b"progress", "sequence", b"sequence"]) -> None: ...
-    def WhichOneof(self, oneof_group: typing.Literal["kind", b"kind"]) -> typing.Literal["progress", "preview", "facet", "image", "manifest", "facet_count"] | None: ...
+    def HasField(self, field_name: typing.Literal["facet", b"facet", "facet_count", b"facet_count", "image", b"image", "kind", b"kind", "manifest", b"manifest", "preview", b"preview", "progress", b"progress", "skipped", b"skipped"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["facet", b"facet", "facet_count", b"facet_count", "image", b"image", "kind", b"kind", "manifest", b"manifest", "preview", b"preview", "progress", b"progress", "sequence", b"sequence", "skipped", b"skipped"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["kind", b"kind"]) -> typing.Literal["progress", "preview", "facet", "image", "manifest", "facet_count", "skipped"] | None: ...
 
 Global___Event: typing_extensions.TypeAlias = Event
+
+@typing.final
+class UnitSkipped(google.protobuf.message.Message):
+    """A unit that an inspection of several goes on without."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    UNIT_FIELD_NUMBER: builtins.int
+    REASON_FIELD_NUMBER: builtins.int
+    MESSAGE_FIELD_NUMBER: builtins.int
+    reason: builtins.str
+    """The reason that an error would have: `TOO_FEW_IMAGES` or `UNIT_SILENT`."""
+    message: builtins.str
+    """What was asked, what there is and what to do, in a sentence."""
+    @property
+    def unit(self) -> model_pb2.Unit:
+        """The unit."""
+
+    def __init__(
+        self,
+        *,
+        unit: model_pb2.Unit | None = ...,
+        reason: builtins.str = ...,
+        message: builtins.str = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["unit", b"unit"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["message", b"message", "reason", b"reason", "unit", b"unit"]) -> None: ...
+
+Global___UnitSkipped: typing_extensions.TypeAlias = UnitSkipped
 
 @typing.final
 class Progress(google.protobuf.message.Message):

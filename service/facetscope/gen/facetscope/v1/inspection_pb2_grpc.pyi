@@ -176,6 +176,10 @@ class InspectionServiceStub(typing.Generic[_InspectionServiceDescribeModelType, 
       them than `undecodable_limit` allows could not.
     - `NOT_FOUND`, reason `CLASS_NOT_FOUND`: no image has the label.
     - `FAILED_PRECONDITION`, reason `TOO_FEW_IMAGES`: fewer images than facets are left.
+    - `FAILED_PRECONDITION`, reason `UNIT_SILENT`: the unit has one activation for all images.
+    - `INVALID_ARGUMENT`, reason `RECEPTIVE_FIELD_UNDEFINED`: crops for a layer without such fields.
+    - `INVALID_ARGUMENT`, reason `ATTRIBUTION_UNDEFINED`: the unit has no gradient with respect to the
+      code layer, for example because that comes after the unit's layer.
     - `FAILED_PRECONDITION`, reason `NON_FINITE_ACTIVATION`: the model gave NaN or infinity.
     """
 
@@ -203,6 +207,8 @@ class InspectionServiceStub(typing.Generic[_InspectionServiceDescribeModelType, 
 
     Streams, unit by unit, progress and previews, the count of facets, facets and images; then a
     manifest. Errors are those of DiscoverFacets and MaximizeActivation; the first one ends the call.
+    But where there are several units, one with `TOO_FEW_IMAGES` or `UNIT_SILENT` is skipped, which an
+    event tells, and the call goes on.
     """
 
 InspectionServiceAsyncStub: typing_extensions.TypeAlias = InspectionServiceStub[
@@ -281,6 +287,10 @@ class InspectionServiceServicer(metaclass=abc.ABCMeta):
           them than `undecodable_limit` allows could not.
         - `NOT_FOUND`, reason `CLASS_NOT_FOUND`: no image has the label.
         - `FAILED_PRECONDITION`, reason `TOO_FEW_IMAGES`: fewer images than facets are left.
+        - `FAILED_PRECONDITION`, reason `UNIT_SILENT`: the unit has one activation for all images.
+        - `INVALID_ARGUMENT`, reason `RECEPTIVE_FIELD_UNDEFINED`: crops for a layer without such fields.
+        - `INVALID_ARGUMENT`, reason `ATTRIBUTION_UNDEFINED`: the unit has no gradient with respect to the
+          code layer, for example because that comes after the unit's layer.
         - `FAILED_PRECONDITION`, reason `NON_FINITE_ACTIVATION`: the model gave NaN or infinity.
         """
 
@@ -318,6 +328,8 @@ class InspectionServiceServicer(metaclass=abc.ABCMeta):
 
         Streams, unit by unit, progress and previews, the count of facets, facets and images; then a
         manifest. Errors are those of DiscoverFacets and MaximizeActivation; the first one ends the call.
+        But where there are several units, one with `TOO_FEW_IMAGES` or `UNIT_SILENT` is skipped, which an
+        event tells, and the call goes on.
         """
 
 def add_InspectionServiceServicer_to_server(servicer: InspectionServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

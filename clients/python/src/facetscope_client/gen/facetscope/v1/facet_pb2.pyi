@@ -112,6 +112,106 @@ VERDICT_CLUSTERING: Verdict.ValueType  # 5
 """The clustering finds it: HDBSCAN, and WARD with a threshold."""
 Global___Verdict: typing_extensions.TypeAlias = Verdict
 
+class _CodePooling:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _CodePoolingEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_CodePooling.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    CODE_POOLING_UNSPECIFIED: _CodePooling.ValueType  # 0
+    """The default of the field it stands in."""
+    CODE_POOLING_MEAN: _CodePooling.ValueType  # 1
+    """Their mean over the positions; with ATTRIBUTION, the sum of the products over the positions."""
+    CODE_POOLING_MAX: _CodePooling.ValueType  # 2
+    """The largest over the positions, for each channel its own."""
+    CODE_POOLING_AT_MAXIMUM: _CodePooling.ValueType  # 3
+    """Those at one position: where the unit has its largest activation in the image, or at the unit's own
+    position. Where the grids of unit and code layer differ in size, it is the cell that holds the
+    middle of the unit's cell. Of a unit without positions, or with other axes of positions than the
+    code layer's: where the code layer's activations have the greatest Euclidean norm over the
+    channels; with ATTRIBUTION, the greatest sum of products.
+    """
+
+class CodePooling(_CodePooling, metaclass=_CodePoolingEnumTypeWrapper):
+    """How activations of a layer with positions become codes, one number for each channel."""
+
+CODE_POOLING_UNSPECIFIED: CodePooling.ValueType  # 0
+"""The default of the field it stands in."""
+CODE_POOLING_MEAN: CodePooling.ValueType  # 1
+"""Their mean over the positions; with ATTRIBUTION, the sum of the products over the positions."""
+CODE_POOLING_MAX: CodePooling.ValueType  # 2
+"""The largest over the positions, for each channel its own."""
+CODE_POOLING_AT_MAXIMUM: CodePooling.ValueType  # 3
+"""Those at one position: where the unit has its largest activation in the image, or at the unit's own
+position. Where the grids of unit and code layer differ in size, it is the cell that holds the
+middle of the unit's cell. Of a unit without positions, or with other axes of positions than the
+code layer's: where the code layer's activations have the greatest Euclidean norm over the
+channels; with ATTRIBUTION, the greatest sum of products.
+"""
+Global___CodePooling: typing_extensions.TypeAlias = CodePooling
+
+class _CodeWeighting:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _CodeWeightingEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_CodeWeighting.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    CODE_WEIGHTING_UNSPECIFIED: _CodeWeighting.ValueType  # 0
+    """The default of the field it stands in."""
+    CODE_WEIGHTING_NONE: _CodeWeighting.ValueType  # 1
+    """Nothing."""
+    CODE_WEIGHTING_ATTRIBUTION: _CodeWeighting.ValueType  # 2
+    """The gradient of the unit's activation with respect to each: images are compared by what the unit
+    makes of them, and no longer by what it overlooks. Behind a linear head a code is weight times
+    activation. Needs a code layer before the unit's own.
+    """
+
+class CodeWeighting(_CodeWeighting, metaclass=_CodeWeightingEnumTypeWrapper):
+    """What activations of the code layer are multiplied by, before pooling."""
+
+CODE_WEIGHTING_UNSPECIFIED: CodeWeighting.ValueType  # 0
+"""The default of the field it stands in."""
+CODE_WEIGHTING_NONE: CodeWeighting.ValueType  # 1
+"""Nothing."""
+CODE_WEIGHTING_ATTRIBUTION: CodeWeighting.ValueType  # 2
+"""The gradient of the unit's activation with respect to each: images are compared by what the unit
+makes of them, and no longer by what it overlooks. Behind a linear head a code is weight times
+activation. Needs a code layer before the unit's own.
+"""
+Global___CodeWeighting: typing_extensions.TypeAlias = CodeWeighting
+
+class _View:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _ViewEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_View.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    VIEW_UNSPECIFIED: _View.ValueType  # 0
+    """The default of the field it stands in."""
+    VIEW_WHOLE_IMAGE: _View.ValueType  # 1
+    """The image as the model sees it."""
+    VIEW_RECEPTIVE_FIELD: _View.ValueType  # 2
+    """The receptive field of the position at which the unit has its largest activation in the image, or
+    of the unit's own position: clipped at the borders, and resized to the model's input, whatever its
+    proportions. Codes, mean images and thumbnails are of these crops; a unit's activation remains that
+    for the whole image. For units of layers with a `Layer.receptive_field`.
+    """
+
+class View(_View, metaclass=_ViewEnumTypeWrapper):
+    """What of an image a discovery is about."""
+
+VIEW_UNSPECIFIED: View.ValueType  # 0
+"""The default of the field it stands in."""
+VIEW_WHOLE_IMAGE: View.ValueType  # 1
+"""The image as the model sees it."""
+VIEW_RECEPTIVE_FIELD: View.ValueType  # 2
+"""The receptive field of the position at which the unit has its largest activation in the image, or
+of the unit's own position: clipped at the borders, and resized to the model's input, whatever its
+proportions. Codes, mean images and thumbnails are of these crops; a unit's activation remains that
+for the whole image. For units of layers with a `Layer.receptive_field`.
+"""
+Global___View: typing_extensions.TypeAlias = View
+
 class _Sign:
     ValueType = typing.NewType("ValueType", builtins.int)
     V: typing_extensions.TypeAlias = ValueType
@@ -249,6 +349,7 @@ class Selection(google.protobuf.message.Message):
     LABEL_FIELD_NUMBER: builtins.int
     PREDICTED_FIELD_NUMBER: builtins.int
     TOP_FIELD_NUMBER: builtins.int
+    QUANTILE_FIELD_NUMBER: builtins.int
     all: builtins.bool
     """Every image."""
     label: builtins.str
@@ -259,6 +360,10 @@ class Selection(google.protobuf.message.Message):
     """
     top: builtins.int
     """This many images, those with the largest activation of the unit. At least 1."""
+    quantile: builtins.float
+    """Images whose activation of the unit is at or above this quantile of the whole set's, in (0, 1): 0.9
+    for the upper tenth. Between two images the quantile is interpolated linearly.
+    """
     def __init__(
         self,
         *,
@@ -266,10 +371,11 @@ class Selection(google.protobuf.message.Message):
         label: builtins.str = ...,
         predicted: builtins.bool = ...,
         top: builtins.int = ...,
+        quantile: builtins.float = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["all", b"all", "label", b"label", "predicted", b"predicted", "rule", b"rule", "top", b"top"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["all", b"all", "label", b"label", "predicted", b"predicted", "rule", b"rule", "top", b"top"]) -> None: ...
-    def WhichOneof(self, oneof_group: typing.Literal["rule", b"rule"]) -> typing.Literal["all", "label", "predicted", "top"] | None: ...
+    def HasField(self, field_name: typing.Literal["all", b"all", "label", b"label", "predicted", b"predicted", "quantile", b"quantile", "rule", b"rule", "top", b"top"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["all", b"all", "label", b"label", "predicted", b"predicted", "quantile", b"quantile", "rule", b"rule", "top", b"top"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["rule", b"rule"]) -> typing.Literal["all", "label", "predicted", "top", "quantile"] | None: ...
 
 Global___Selection: typing_extensions.TypeAlias = Selection
 
@@ -320,14 +426,17 @@ class Discovery(google.protobuf.message.Message):
     SIGNIFICANCE_FIELD_NUMBER: builtins.int
     WHITENING_FIELD_NUMBER: builtins.int
     FARTHEST_FIELD_NUMBER: builtins.int
+    CODE_POOLING_FIELD_NUMBER: builtins.int
+    CODE_WEIGHTING_FIELD_NUMBER: builtins.int
+    VIEW_FIELD_NUMBER: builtins.int
     RUNTIME_FIELD_NUMBER: builtins.int
     facets: builtins.int
     """Number of facets k, in [1, 100] and at most the number of images. If neither this nor `range` is
     set, 10. Refused together with `range`, and where the clustering finds the number itself.
     """
     code_layer: builtins.str
-    """Layer whose activations are the codes by which images are compared; activations with positions
-    are averaged over them. If empty, the last layer before the classifier.
+    """Layer whose activations are the codes by which images are compared; of activations with positions,
+    code_pooling makes one number for each channel. If empty, the last layer before the classifier.
     """
     components: builtins.int
     """Dimensions kept by PCA, in [2, 4096]. If 0, 50. Fewer where there are fewer images or channels."""
@@ -366,9 +475,18 @@ class Discovery(google.protobuf.message.Message):
     """
     farthest: builtins.int
     """How many thumbnails of farthest members each facet carries, in [0, 64]. If unset, 4."""
+    code_pooling: Global___CodePooling.ValueType
+    """How a code layer with positions becomes codes. If unspecified, MEAN. Without positions, all are the
+    same.
+    """
+    code_weighting: Global___CodeWeighting.ValueType
+    """Whether codes are weighted by what the unit makes of them. If unspecified, NONE."""
+    view: Global___View.ValueType
+    """What of each image is compared, averaged and shown. If unspecified, WHOLE_IMAGE."""
     runtime: model_pb2.Runtime.ValueType
     """What computes codes and activations of the images. If unspecified, AUTO. ONNX_RUNTIME is refused
-    for files that are not ONNX.
+    for files that are not ONNX. Codes that depend on the unit are computed in PyTorch all the same, from
+    its own images: those of crops, of ATTRIBUTION, and AT_MAXIMUM of a unit with positions.
     """
     @property
     def selection(self) -> Global___Selection:
@@ -401,10 +519,13 @@ class Discovery(google.protobuf.message.Message):
         significance: builtins.float = ...,
         whitening: builtins.float | None = ...,
         farthest: builtins.int | None = ...,
+        code_pooling: Global___CodePooling.ValueType = ...,
+        code_weighting: Global___CodeWeighting.ValueType = ...,
+        view: Global___View.ValueType = ...,
         runtime: model_pb2.Runtime.ValueType = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_facets", b"_facets", "_farthest", b"_farthest", "_thumbnails", b"_thumbnails", "_whitening", b"_whitening", "facets", b"facets", "farthest", b"farthest", "range", b"range", "selection", b"selection", "thumbnails", b"thumbnails", "whitening", b"whitening"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_facets", b"_facets", "_farthest", b"_farthest", "_thumbnails", b"_thumbnails", "_whitening", b"_whitening", "averaged", b"averaged", "bootstraps", b"bootstraps", "clustering", b"clustering", "code_layer", b"code_layer", "components", b"components", "facets", b"facets", "farthest", b"farthest", "perplexity", b"perplexity", "preset", b"preset", "range", b"range", "runtime", b"runtime", "seed", b"seed", "selection", b"selection", "significance", b"significance", "thumbnails", b"thumbnails", "undecodable_limit", b"undecodable_limit", "ward_threshold", b"ward_threshold", "whitening", b"whitening"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_facets", b"_facets", "_farthest", b"_farthest", "_thumbnails", b"_thumbnails", "_whitening", b"_whitening", "averaged", b"averaged", "bootstraps", b"bootstraps", "clustering", b"clustering", "code_layer", b"code_layer", "code_pooling", b"code_pooling", "code_weighting", b"code_weighting", "components", b"components", "facets", b"facets", "farthest", b"farthest", "perplexity", b"perplexity", "preset", b"preset", "range", b"range", "runtime", b"runtime", "seed", b"seed", "selection", b"selection", "significance", b"significance", "thumbnails", b"thumbnails", "undecodable_limit", b"undecodable_limit", "view", b"view", "ward_threshold", b"ward_threshold", "whitening", b"whitening"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_facets", b"_facets"]) -> typing.Literal["facets"] | None: ...
     @typing.overload
@@ -680,6 +801,7 @@ class Member(google.protobuf.message.Message):
     EMBEDDING_FIELD_NUMBER: builtins.int
     DISTANCE_FIELD_NUMBER: builtins.int
     SILHOUETTE_FIELD_NUMBER: builtins.int
+    CROP_FIELD_NUMBER: builtins.int
     name: builtins.str
     """Name of the file in its archive, or of the inline image."""
     label: builtins.str
@@ -696,6 +818,10 @@ class Member(google.protobuf.message.Message):
     def embedding(self) -> Global___Point:
         """Its place in the two-dimensional embedding."""
 
+    @property
+    def crop(self) -> Global___Box:
+        """What of the image the facet is about. Set with the view RECEPTIVE_FIELD only."""
+
     def __init__(
         self,
         *,
@@ -705,11 +831,42 @@ class Member(google.protobuf.message.Message):
         embedding: Global___Point | None = ...,
         distance: builtins.float = ...,
         silhouette: builtins.float = ...,
+        crop: Global___Box | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["embedding", b"embedding"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["activation", b"activation", "distance", b"distance", "embedding", b"embedding", "label", b"label", "name", b"name", "silhouette", b"silhouette"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["crop", b"crop", "embedding", b"embedding"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["activation", b"activation", "crop", b"crop", "distance", b"distance", "embedding", b"embedding", "label", b"label", "name", b"name", "silhouette", b"silhouette"]) -> None: ...
 
 Global___Member: typing_extensions.TypeAlias = Member
+
+@typing.final
+class Box(google.protobuf.message.Message):
+    """A part of an image, in pixels of the model's input, that is after resizing and cutting the picture."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    LEFT_FIELD_NUMBER: builtins.int
+    TOP_FIELD_NUMBER: builtins.int
+    WIDTH_FIELD_NUMBER: builtins.int
+    HEIGHT_FIELD_NUMBER: builtins.int
+    left: builtins.int
+    """Pixels to the left of it."""
+    top: builtins.int
+    """Pixels above it."""
+    width: builtins.int
+    """Pixels across, at least 1."""
+    height: builtins.int
+    """Pixels down, at least 1."""
+    def __init__(
+        self,
+        *,
+        left: builtins.int = ...,
+        top: builtins.int = ...,
+        width: builtins.int = ...,
+        height: builtins.int = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["height", b"height", "left", b"left", "top", b"top", "width", b"width"]) -> None: ...
+
+Global___Box: typing_extensions.TypeAlias = Box
 
 @typing.final
 class Point(google.protobuf.message.Message):
