@@ -10,17 +10,30 @@ import sys
 import grpc
 import pytest
 from rich.console import Console
-from tests.clients.python.support import INSPECTION, Failure, facet, manifest, preview, progress
+from tests.clients.python.support import (
+    INSPECTION,
+    UNIT,
+    Failure,
+    facet,
+    manifest,
+    preview,
+    progress,
+)
 from typer.testing import CliRunner
 
 from facetscope_client.cli.app import app
 from facetscope_client.cli.options import FitName, InputOptions
 from facetscope_client.cli.parsing import Numbers, Size, selection_from
 from facetscope_client.cli.progress import Display
+from facetscope_client.gen.facetscope.v1 import inspection_pb2
 from facetscope_client.gen.facetscope.v1.facet_pb2 import (
     CLUSTERING_K_MEANS,
     CLUSTERING_WARD,
+    CODE_POOLING_AT_MAXIMUM,
+    CODE_WEIGHTING_ATTRIBUTION,
+    CODE_WEIGHTING_UNSPECIFIED,
     DISCOVERY_PRESET_PAPER,
+    VIEW_RECEPTIVE_FIELD,
 )
 from facetscope_client.gen.facetscope.v1.inspection_pb2 import (
     WORK_PHASE_ENCODING_IMAGES,
@@ -191,6 +204,8 @@ def test_no_server_is_told_from_other_failures():
         ["--unit", "fc:1", "--select", "best"],
         ["--unit", "fc:1", "-k", "some"],
         ["--unit", "fc:1", "-k", "2-"],
+        ["--unit", "fc:1", "--select", "quantile:most"],
+        ["--unit", "fc:1", "--view", "nearby"],
         ["--unit", "fc:1", "--range", "1"],
         ["--unit", "fc:1", "--size", "big"],
         ["--unit", "fc:1", "--select", "predicted:1"],
@@ -265,6 +280,7 @@ def test_the_runtime_is_asked_for_and_warnings_are_shown(inspect, scripted):
         ("label:a:b", "label", "a:b"),
         ("top:50", "top", 50),
         ("predicted", "predicted", True),
+        ("quantile:0.9", "quantile", 0.9),
     ],
 )
 def test_a_selection_is_read(rule, field, value):
@@ -272,6 +288,33 @@ def test_a_selection_is_read(rule, field, value):
     selection = selection_from(rule)
     assert selection.WhichOneof("rule") == field
     assert getattr(selection, field) == value
+
+
+def test_what_images_are_compared_by_becomes_the_request(inspect, scripted):
+    """What is left open is the server's to choose."""
+    inspect("--view", "receptive-field", "--code-pooling", "at-maximum", "-k", "4")
+    discovery = scripted.requests[-1].discovery
+    assert (discovery.view, discovery.code_pooling) == (
+        VIEW_RECEPTIVE_FIELD,
+        CODE_POOLING_AT_MAXIMUM,
+    )
+    assert (discovery.code_weighting, discovery.facets) == (CODE_WEIGHTING_UNSPECIFIED, 4)
+    inspect("--code-weighting", "attribution")
+    assert scripted.requests[-1].discovery.code_weighting == CODE_WEIGHTING_ATTRIBUTION
+
+
+def test_a_skipped_unit_is_told_and_reported(inspect, scripted, tmp_path):
+    """It has no folder to look into, and no silence either."""
+    skipped = inspection_pb2.UnitSkipped(
+        unit=UNIT, reason="UNIT_SILENT", message="nothing excites it"
+    )
+    scripted.scripts = [[inspection_pb2.Event(skipped=skipped), manifest()]]
+    result = inspect()
+    assert result.exit_code == 0
+    assert "skipped fc:3: nothing excites it" in result.stderr
+    report = json.loads((tmp_path / "out" / "facets.json").read_text())
+    assert report["units"] == []
+    assert [each["reason"] for each in report["skipped"]] == ["UNIT_SILENT"]
 
 
 def test_an_interrupt_cancels_the_call_and_keeps_the_results(

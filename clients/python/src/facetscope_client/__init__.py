@@ -20,7 +20,10 @@ from facetscope_client.errors import (
 )
 from facetscope_client.events import Event
 from facetscope_client.gen.facetscope.v1.facet_pb2 import (
+    Box,
     Clustering,
+    CodePooling,
+    CodeWeighting,
     Discovery,
     DiscoveryPreset,
     EncodedImage,
@@ -32,11 +35,13 @@ from facetscope_client.gen.facetscope.v1.facet_pb2 import (
     Point,
     Selection,
     Verdict,
+    View,
 )
 from facetscope_client.gen.facetscope.v1.inspection_pb2 import (
     DescribeModelResponse,
     Manifest,
     Progress,
+    UnitSkipped,
     WorkPhase,
 )
 from facetscope_client.gen.facetscope.v1.model_pb2 import (
@@ -76,8 +81,11 @@ from facetscope_client.units import parse_unit, unit_name
 __all__ = [
     "AccessError",
     "AsyncClient",
+    "Box",
     "Client",
     "Clustering",
+    "CodePooling",
+    "CodeWeighting",
     "ColorOrder",
     "DeadlineError",
     "DescribeModelResponse",
@@ -128,9 +136,11 @@ __all__ = [
     "Tls",
     "UnavailableError",
     "Unit",
+    "UnitSkipped",
     "UnsupportedError",
     "UploadProgress",
     "Verdict",
+    "View",
     "WorkPhase",
     "parse_unit",
     "unit_name",

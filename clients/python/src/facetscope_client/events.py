@@ -6,10 +6,10 @@ from typing import Final, Protocol
 
 from facetscope_client.gen.facetscope.v1 import inspection_pb2
 from facetscope_client.gen.facetscope.v1.facet_pb2 import Facet, FacetCount
-from facetscope_client.gen.facetscope.v1.inspection_pb2 import Manifest, Progress
+from facetscope_client.gen.facetscope.v1.inspection_pb2 import Manifest, Progress, UnitSkipped
 from facetscope_client.gen.facetscope.v1.synthesis_pb2 import PreviewImage, SynthesizedImage
 
-Event = Progress | PreviewImage | FacetCount | Facet | SynthesizedImage | Manifest
+Event = Progress | PreviewImage | FacetCount | Facet | SynthesizedImage | UnitSkipped | Manifest
 
 KINDS: Final = {
     Progress: "progress",
@@ -17,6 +17,7 @@ KINDS: Final = {
     FacetCount: "facet_count",
     Facet: "facet",
     SynthesizedImage: "image",
+    UnitSkipped: "skipped",
     Manifest: "manifest",
 }
 """What the contract calls each kind of event."""

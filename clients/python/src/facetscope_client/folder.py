@@ -12,7 +12,7 @@ from typing import Any, Final, Self
 
 from facetscope_client.events import Event
 from facetscope_client.gen.facetscope.v1.facet_pb2 import Facet, FacetCount
-from facetscope_client.gen.facetscope.v1.inspection_pb2 import Manifest
+from facetscope_client.gen.facetscope.v1.inspection_pb2 import Manifest, UnitSkipped
 from facetscope_client.gen.facetscope.v1.model_pb2 import Unit
 from facetscope_client.gen.facetscope.v1.synthesis_pb2 import PreviewImage, SynthesizedImage
 from facetscope_client.ledger import Ledger, write_whole
@@ -68,6 +68,9 @@ class ReportFolder:
         match event:
             case FacetCount() | Facet() | SynthesizedImage() | PreviewImage():
                 return self._add_result(event)
+            case UnitSkipped():
+                self._finish()
+                self._ledger.skip(plain_json(event))
             case Manifest():
                 self._finish()
                 self._ledger.manifest = plain_json(event)

@@ -23,7 +23,7 @@ class Ledger:
     """A JSON file that grows by one unit at a time and is never held in memory.
 
     It has another name until it is closed, so that what has the right name can be parsed. Without
-    entries there is no file.
+    entries there is no file. Units that were skipped are listed at its end.
 
     Attributes:
         path: The file.
@@ -33,28 +33,42 @@ class Ledger:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.manifest: Mapping[str, Any] | None = None
+        self._skipped: list[Mapping[str, Any]] = []
         self._file: TextIO | None = None
 
     def enter(self, unit: Mapping[str, Any]) -> None:
         """Append what was found out about one unit."""
+        begun = self._file is not None
+        file = self._begun()
+        if begun:
+            file.write(",\n")
+        json.dump(unit, file, ensure_ascii=False, indent=1)
+        file.flush()
+
+    def skip(self, unit: Mapping[str, Any]) -> None:
+        """Note why nothing was found out about one unit."""
+        self._skipped.append(unit)
+
+    def close(self) -> None:
+        """Give the file its end and its name."""
+        if self._file is None and not self._skipped:
+            return
+        with self._begun() as file:
+            file.write('\n],\n"skipped": ')
+            json.dump(self._skipped, file, ensure_ascii=False, indent=1)
+            file.write(',\n"manifest": ')
+            json.dump(self.manifest, file, ensure_ascii=False, indent=1)
+            file.write("}\n")
+        _partial(self.path).replace(self.path)
+
+    def _begun(self) -> TextIO:
+        """The file, with its beginning."""
         if self._file is None:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self.path.unlink(missing_ok=True)
             self._file = _partial(self.path).open("w", encoding="utf-8")
             self._file.write('{"units": [\n')
-        else:
-            self._file.write(",\n")
-        json.dump(unit, self._file, ensure_ascii=False, indent=1)
-        self._file.flush()
-
-    def close(self) -> None:
-        """Give the file its end and its name."""
-        if self._file is not None:
-            self._file.write('\n],\n"manifest": ')
-            json.dump(self.manifest, self._file, ensure_ascii=False, indent=1)
-            self._file.write("}\n")
-            self._file.close()
-            _partial(self.path).replace(self.path)
+        return self._file
 
 
 def _partial(path: Path) -> Path:

@@ -19,6 +19,7 @@ from grpc_health.v1.health_pb2_grpc import HealthStub
 from rich.console import Console
 
 from facetscope_client.artifacts import UploadProgress
+from facetscope_client.cli.codes import CodeOptions
 from facetscope_client.cli.description import description_table
 from facetscope_client.cli.exits import MEANING_OF, Exit, failures_told
 from facetscope_client.cli.options import (
@@ -35,10 +36,10 @@ from facetscope_client.connection import Connection, Tls
 from facetscope_client.errors import error_from
 from facetscope_client.events import KINDS, Event
 from facetscope_client.folder import ReportFolder
-from facetscope_client.gen.facetscope.v1.inspection_pb2 import Manifest, Progress
+from facetscope_client.gen.facetscope.v1.inspection_pb2 import Manifest, Progress, UnitSkipped
 from facetscope_client.gen.facetscope.v1.model_pb2 import Unit
 from facetscope_client.report import plain_json
-from facetscope_client.units import parse_unit
+from facetscope_client.units import parse_unit, unit_name
 
 EXIT_CODES = "**Exit codes:** " + "; ".join(
     f"`{code.value}` {meaning}" for code, meaning in MEANING_OF.items()
@@ -225,6 +226,7 @@ def discover(
     unit: Annotated[Unit, typer.Option(parser=parse_unit, metavar=UNIT_FORM, help=UNIT_HELP)],
     out: OutOption,
     discovery: DiscoveryOptions,
+    codes: CodeOptions,
     input: InputOptions,
     precision: PrecisionOption = PrecisionName.FLOAT32,
     as_json: EventsOption = False,
@@ -250,7 +252,7 @@ def discover(
             images,
             precision=precision.number,
             input=input.message(),
-            discovery=discovery.message(),
+            discovery=codes.added_to(discovery.message()),
         )
         _report(setting, events, out, display, as_json=as_json)
 
@@ -268,6 +270,7 @@ def inspect(
     ],
     out: OutOption,
     discovery: DiscoveryOptions,
+    codes: CodeOptions,
     synthesis: SynthesisOptions,
     input: InputOptions,
     precision: PrecisionOption = PrecisionName.FLOAT32,
@@ -296,7 +299,7 @@ def inspect(
             images,
             precision=precision.number,
             input=input.message(),
-            discovery=discovery.message(),
+            discovery=codes.added_to(discovery.message()),
             synthesis=synthesis.message(discovery.seed),
         )
         _report(setting, events, out, display, as_json=as_json)
@@ -316,6 +319,9 @@ def _report(
             record = folder.add(event)
             if isinstance(event, Progress):
                 display.show(event)
+            if isinstance(event, UnitSkipped):
+                name = unit_name(event.unit)
+                setting.messages.print(f"skipped {name}: {event.message}", soft_wrap=True)
             if isinstance(event, Manifest):
                 for warning in event.warnings:
                     setting.messages.print(f"warning: {warning}", soft_wrap=True)

@@ -96,8 +96,18 @@ def selection_from(rule: str) -> Selection:
             return Selection(label=value)
         case "top" if value.isdecimal():
             return Selection(top=int(value))
+        case "quantile" if _is_number(value):
+            return Selection(quantile=float(value))
         case "predicted" if not value:
             return Selection(predicted=True)
     raise typer.BadParameter(
-        f"{rule!r} is none of all, label:NAME, predicted, top:N", param_hint="--select"
+        f"{rule!r} is none of all, label:NAME, predicted, top:N, quantile:Q", param_hint="--select"
     )
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
