@@ -388,7 +388,7 @@ class DiscoveryOptions:
         str | None,
         _discovery(
             metavar="RULE",
-            help="Which images: `all`, `label:NAME` (those in folders of that name, or with that "
+            help="Which images: `all`, `label:NAME` (those in folders of that name, or with this "
             "label in a WebDataset), `top:N` (those that excite the unit most), `quantile:Q` (those "
             "at or above a quantile of its activations; 0.9 for the upper tenth), `predicted` "
             "(those that the model takes for the unit's class). Default: top:200.",
