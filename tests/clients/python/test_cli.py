@@ -22,7 +22,7 @@ from tests.clients.python.support import (
 from typer.testing import CliRunner
 
 from facetscope_client.cli.app import app
-from facetscope_client.cli.options import FitName, InputOptions
+from facetscope_client.cli.options.inputs import FitName, InputOptions
 from facetscope_client.cli.parsing import Numbers, Size, selection_from
 from facetscope_client.cli.progress import Display
 from facetscope_client.gen.facetscope.v1 import inspection_pb2

@@ -19,16 +19,13 @@ from grpc_health.v1.health_pb2_grpc import HealthStub
 from rich.console import Console
 
 from facetscope_client.artifacts import UploadProgress
-from facetscope_client.cli.codes import CodeOptions
 from facetscope_client.cli.description import description_table
 from facetscope_client.cli.exits import MEANING_OF, Exit, failures_told
-from facetscope_client.cli.options import (
-    DiscoveryOptions,
-    InputOptions,
-    PrecisionName,
-    PrecisionOption,
-    SynthesisOptions,
-)
+from facetscope_client.cli.options.codes import CodeOptions
+from facetscope_client.cli.options.discovery import DiscoveryOptions
+from facetscope_client.cli.options.inputs import InputOptions
+from facetscope_client.cli.options.precision import PrecisionName, PrecisionOption
+from facetscope_client.cli.options.synthesis import SynthesisOptions
 from facetscope_client.cli.progress import Display
 from facetscope_client.cli.spread import spread
 from facetscope_client.client import Client

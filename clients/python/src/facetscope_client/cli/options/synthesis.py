@@ -1,0 +1,71 @@
+"""Options that say how images are synthesized."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import partial
+from typing import Annotated
+
+import typer
+
+from facetscope_client.cli.parsing import parse_schedule
+from facetscope_client.gen.facetscope.v1.synthesis_pb2 import (
+    START_FACET_MEAN,
+    START_NOISE,
+    START_UNSPECIFIED,
+    Schedule,
+    Synthesis,
+)
+
+_synthesis = partial(typer.Option, rich_help_panel="How images are synthesized")
+
+
+class StartName(StrEnum):
+    """Where an inspection can start its images."""
+
+    FACET_MEAN = "facet-mean"
+    NOISE = "noise"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SynthesisOptions:
+    """How images are synthesized; what is not given is the server's to choose."""
+
+    schedule: Annotated[
+        Schedule | None,
+        _synthesis(
+            parser=parse_schedule,
+            metavar="NAME|FILE.json",
+            help="`mean-image` sharpens the mean image of the facet; `center-biased` makes one "
+            "object in the middle; a file holds phases of your own, as the contract's Schedule. "
+            "Default: mean-image.",
+        ),
+    ] = None
+    start: Annotated[
+        StartName | None,
+        _synthesis(help="What images start from. Default: facet-mean."),
+    ] = None
+    preview_interval: Annotated[
+        int,
+        _synthesis(
+            min=0,
+            metavar="STEPS",
+            show_default=False,
+            help="Steps between two previews, `facet-NN-preview.png`. Default: none.",
+        ),
+    ] = 0
+
+    def message(self, seed: int) -> Synthesis:
+        """The message, with the seed that it shares with the discovery."""
+        starts = {
+            None: START_UNSPECIFIED,
+            StartName.FACET_MEAN: START_FACET_MEAN,
+            StartName.NOISE: START_NOISE,
+        }
+        return Synthesis(
+            schedule=self.schedule,
+            start=starts[self.start],
+            seed=seed,
+            preview_interval=self.preview_interval,
+        )
