@@ -1,6 +1,6 @@
 """Files that are refused, and what whoever sends them is told."""
 
-from tests import hostile_files, networks
+from tests import hostile_files, hostile_onnx, networks
 
 UNREADABLE = ("INVALID_ARGUMENT", "MODEL_UNREADABLE")
 FORBIDDEN = ("INVALID_ARGUMENT", "MODEL_FORBIDDEN")
@@ -36,7 +36,7 @@ FILES = {
         FORBIDDEN,
         ["pickle", "newer torch"],
     ),
-    "external data": (hostile_files.external_onnx, FORBIDDEN, ["another file", "'kernel'"]),
+    "external data": (hostile_onnx.external, FORBIDDEN, ["another file", "'kernel'"]),
     "__setstate__": (
         lambda: hostile_files.scripted(hostile_files.Wakes()),
         FORBIDDEN,
@@ -54,24 +54,24 @@ FILES = {
     ),
     "two files of one name": (hostile_files.doubled, FORBIDDEN, ["second entry", "data.pkl"]),
     "functions without measure": (
-        hostile_files.doubling_onnx,
+        hostile_onnx.doubling,
         FORBIDDEN,
         ["nodes", "more than 100000", "graph 'tiny'"],
     ),
-    "branches without measure": (hostile_files.nested_onnx, UNREADABLE, ["not ONNX, or is dam"]),
-    "an unknown domain": (hostile_files.custom_onnx, UNTRANSLATED, ["'relu_node'", "com.example"]),
+    "branches without measure": (hostile_onnx.nested, UNREADABLE, ["not ONNX, or is dam"]),
+    "an unknown domain": (hostile_onnx.custom, UNTRANSLATED, ["'relu_node'", "com.example"]),
     "an LSTM in TorchScript": (
         lambda: hostile_files.scripted(hostile_files.Recurrent()),
         UNTRANSLATED,
         ["layer/lstm", "no translation"],
     ),
-    "tokens in ONNX": (hostile_files.tokens_onnx, UNREADABLE, ["'tokens'", "INT64 of 2 axes"]),
+    "tokens in ONNX": (hostile_onnx.tokens, UNREADABLE, ["'tokens'", "INT64 of 2 axes"]),
     "tokens in TorchScript": (
         lambda: hostile_files.scripted(hostile_files.Tokens()),
         UNTRANSLATED,
         ["layer/embedding", "no translation"],
     ),
-    "rows of numbers": (hostile_files.table_onnx, UNREADABLE, ["'image'", "FLOAT of 2 axes"]),
+    "rows of numbers": (hostile_onnx.table, UNREADABLE, ["'image'", "FLOAT of 2 axes"]),
     "two inputs in TorchScript": (
         lambda: hostile_files.scripted(hostile_files.TwoImages()),
         UNTRANSLATED,
@@ -83,7 +83,7 @@ FILES = {
         ["pixels of the image"],
     ),
     "a loop of 10^15 rounds": (
-        hostile_files.looping_onnx,
+        hostile_onnx.looping,
         UNTRANSLATED,
         ["more than 20000 steps"],
     ),
@@ -93,25 +93,25 @@ FILES = {
         ["zeros", "1000000000000 elements", "more than 268435456"],
     ),
     "an unknown operator": (networks.unsupported_onnx, UNTRANSLATED, ["'relu_node'", "Levitate"]),
-    "two inputs": (hostile_files.two_input_onnx, UNREADABLE, ["one input", "image, mask"]),
+    "two inputs": (hostile_onnx.two_input, UNREADABLE, ["one input", "image, mask"]),
     "a vector alone": (
-        hostile_files.vector_onnx,
+        hostile_onnx.vector,
         UNREADABLE,
         ["none of its tensors has channels"],
     ),
-    "a bomb": (hostile_files.bomb_onnx, UNTRANSLATED, ["'bomb'", "419430400 elements"]),
+    "a bomb": (hostile_onnx.bomb, UNTRANSLATED, ["'bomb'", "419430400 elements"]),
     "a swelling": (
-        hostile_files.swelling_onnx,
+        hostile_onnx.swelling,
         OUT_OF_MEMORY,
         ["memory of cpu"],
     ),
     "a graph larger than memory": (
-        hostile_files.overlarge_onnx,
+        hostile_onnx.overlarge,
         OUT_OF_MEMORY,
         ["memory of cpu", "smaller input"],
     ),
     "constants without measure": (
-        hostile_files.piecemeal_onnx,
+        hostile_onnx.piecemeal,
         UNTRANSLATED,
         ["ConstantOfShape", "bytes in all, more than 4294967296"],
     ),

@@ -17,7 +17,7 @@ from facetscope.gen.facetscope.v1 import (
     inspection_pb2,
     inspection_pb2_grpc,
 )
-from tests import bad_files, hostile_files, networks
+from tests import bad_files, hostile_files, hostile_onnx, networks
 from tests.servers import serving
 from tests.support import details, reason
 
@@ -66,7 +66,7 @@ def upload(channel):
 
 @pytest.fixture(scope="module")
 def troubled(upload):
-    return {"digest": upload(hostile_files.troubled_onnx())}
+    return {"digest": upload(hostile_onnx.troubled())}
 
 
 @pytest.fixture(scope="module")
@@ -171,7 +171,7 @@ def test_damaged_files_never_bring_the_server_down(stub, name):
 
 def test_a_model_is_refused_at_a_size_that_it_does_not_take(describe):
     """Which layer does not fit which shape tells what the model was made for."""
-    model = hostile_files.dense_onnx()
+    model = hostile_onnx.dense()
     words = ["3, 24, 24", "'classifier'", "768", "set the input's size"]
     assert_refused(lambda: describe(model, height=24, width=24), MISMATCH, *words)
     assert describe(model, height=16, width=16).parity.largest_relative < 1e-5
@@ -466,5 +466,5 @@ def test_a_very_long_name_does_not_destroy_the_status(maximize, letter):
 
 def test_a_model_that_gives_one_number_is_described(describe):
     """Losses end in one; their hidden layers can be inspected like any other."""
-    answer = describe(hostile_files.scalar_onnx())
+    answer = describe(hostile_onnx.scalar())
     assert [layer.name for layer in answer.layers] == ["relu"]

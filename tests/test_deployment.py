@@ -5,7 +5,7 @@ import pytest
 from torch import nn
 
 from facetscope.gen.facetscope.v1 import inspection_pb2, inspection_pb2_grpc, model_pb2
-from tests import hostile_files, networks
+from tests import hostile_files, hostile_onnx, networks
 from tests.servers import serving
 from tests.support import details
 
@@ -58,7 +58,7 @@ def test_a_file_that_stalls_in_its_own_runtime_is_described_all_the_same(tmp_pat
 
 def test_a_model_with_an_untranslated_node_is_described_and_surveyed(stub):
     """Facets need no gradient; whoever asks for one learns which node has none, at once."""
-    model = {"inline": hostile_files.recurrent_tail_onnx()}
+    model = {"inline": hostile_onnx.recurrent_tail()}
     answer = stub.DescribeModel(inspection_pb2.DescribeModelRequest(model=model))
     assert not answer.differentiable
     assert (answer.obstacle.node, answer.obstacle.operator) == ("lstm_node", "ai.onnx::LSTM-17")

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from tests import hostile_files, networks
+from tests import hostile_onnx, networks
 
 from facetscope.algorithms.codes import codes_of
 from facetscope.domain.errors import AttributionUndefinedError, OperatorUnsupportedError
@@ -142,14 +142,14 @@ def test_codes_of_crops_are_those_of_what_is_seen(model, layers):
 
 def test_the_way_from_code_to_unit_must_have_a_gradient(opened):
     """An argmax in between tells nothing of what its input contributes."""
-    model = opened(hostile_files.troubled_onnx())
+    model = opened(hostile_onnx.troubled())
     with pytest.raises(AttributionUndefinedError, match="no gradient passes"):
         encoder(model, Unit("winner", 0), ATTRIBUTION)
 
 
 def test_what_only_onnx_runtime_computes_has_no_codes_of_its_own(opened):
     """The graph is needed for them, and it says what it lacks."""
-    model = opened(hostile_files.recurrent_tail_onnx())
+    model = opened(hostile_onnx.recurrent_tail())
     with pytest.raises(OperatorUnsupportedError, match="LSTM"):
         encoder(model, Unit("logits", 0), ATTRIBUTION, model.network.layers[0].name)
     assert not encoder(model, Unit("logits", 0), Discovery(runtime=Runtime.AUTO)).is_needed

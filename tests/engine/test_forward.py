@@ -4,7 +4,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from tests import hostile_files, networks
+from tests import hostile_files, hostile_onnx, networks
 
 from facetscope.domain.errors import InvalidFieldError, OperatorUnsupportedError
 from facetscope.domain.inputs import InputSpec
@@ -86,7 +86,7 @@ def test_torchscript_goes_to_the_graph(opened):
 
 def test_layers_behind_a_node_without_a_translation_come_from_onnx_runtime(opened):
     """Facets of such a model can be found; PyTorch, asked for, says what it lacks."""
-    model = opened(hostile_files.recurrent_tail_onnx())
+    model = opened(hostile_onnx.recurrent_tail())
     (logits,), by = passed(model, Runtime.AUTO, ["logits"])
     assert logits.shape == (5, 4)
     assert logits.isfinite().all()
@@ -97,7 +97,7 @@ def test_layers_behind_a_node_without_a_translation_come_from_onnx_runtime(opene
 
 def test_an_argmax_is_read_as_it_is(opened):
     """Layers of integers are layers, too."""
-    model = opened(hostile_files.troubled_onnx())
+    model = opened(hostile_onnx.troubled())
     (by_torch,), _ = passed(model, Runtime.TORCH, ["winner"])
     (by_onnx,), _ = passed(model, Runtime.ONNX_RUNTIME, ["winner"])
     np.testing.assert_array_equal(by_torch, by_onnx)

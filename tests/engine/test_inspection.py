@@ -5,7 +5,7 @@ from hashlib import sha256
 
 import pytest
 from google.rpc import code_pb2
-from tests import bad_files, hostile_files, networks
+from tests import bad_files, hostile_files, hostile_onnx, networks
 
 from facetscope.domain.errors import InspectionError
 from facetscope.domain.inputs import InputSpec
@@ -50,8 +50,8 @@ def test_a_bad_file_is_refused_with_help(describe, name):
 @pytest.mark.parametrize(
     ("file", "node", "words"),
     [
-        (hostile_files.recurrent_onnx, "memory", ["LSTM"]),
-        (hostile_files.branching_onnx, "choice", ["If", "computed from the image"]),
+        (hostile_onnx.recurrent, "memory", ["LSTM"]),
+        (hostile_onnx.branching, "choice", ["If", "computed from the image"]),
     ],
     ids=["an LSTM", "a branch by pixels"],
 )

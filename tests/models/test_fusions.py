@@ -1,12 +1,11 @@
 """What exporters spell out is computed by one call, with the same outputs and gradients."""
 
 import numpy as np
-import onnx
 import pytest
 import torch
 from onnx import helper
-from tests.models.onnx.samples import SIDE, exported, model
-from torch import nn
+from tests.models.fused import ROUNDED, assert_same, fused
+from tests.models.onnx.samples import model
 from torch.nn import functional
 
 from facetscope.models.fusions import attention, linear, normalization
@@ -16,9 +15,6 @@ from facetscope.models.onnx import translate
 node = helper.make_node
 RANDOM = np.random.default_rng(0)
 IMAGES = torch.randn(3, 3, 8, 8, generator=torch.Generator().manual_seed(0)).double()
-
-ROUNDED = 2e-7
-"""Relative distance that constants of single precision, such as √2, make."""
 
 
 def scalars(**numbers):
@@ -114,27 +110,6 @@ SCORES = {
 
 def translated(file):
     return translate(file, IMAGES[:1])
-
-
-def fused(translation):
-    """Functions that the reading of the outputs calls, and the reading."""
-    found = Network(translation, torch.device("cpu"))
-    reading = found.reading(translation.outputs)
-    calls = [each.target for each in reading.part.graph.nodes if each.op == "call_function"]
-    return calls, reading
-
-
-def assert_same(one, other, images, tolerance):
-    """Outputs and gradients agree, in double precision."""
-    results = []
-    for module in (one, other):
-        leaves = images.clone().requires_grad_()
-        output = module(leaves)[0]
-        weights = torch.linspace(-1, 1, output.numel(), dtype=output.dtype).reshape(output.shape)
-        results.append((output, torch.autograd.grad((output * weights).sum(), leaves)[0]))
-    for given, wanted in zip(*results, strict=True):
-        assert wanted.norm() > 0
-        assert (given - wanted).norm() / wanted.norm() < tolerance
 
 
 @pytest.mark.parametrize(("function", "steps"), SPELLINGS)
@@ -355,74 +330,6 @@ def test_a_relu_overwrites_what_nothing_else_reads():
     for reading, count in ((last, 2), (both, 1)):
         assert [each.target for each in reading.part.graph.nodes].count(torch.relu_) == count
     torch.testing.assert_close(both(IMAGES), translation.module(IMAGES))
-
-
-def transformer(architecture, **options):
-    """A network of random weights, those of a classifier that begins as zeros too."""
-    from torchvision import models
-
-    torch.manual_seed(0)
-    built = models.get_model(architecture, weights=None, **options).eval()
-    for part in built.modules():
-        if isinstance(part, nn.Linear) and not part.weight.any():
-            nn.init.normal_(part.weight, std=0.1)
-    return built
-
-
-def small_transformer():
-    """The vision transformer, but for its size."""
-    from torchvision.models import VisionTransformer
-
-    torch.manual_seed(0)
-    built = VisionTransformer(
-        image_size=SIDE, patch_size=16, num_layers=2, num_heads=2, hidden_dim=16, mlp_dim=32
-    )
-    nn.init.normal_(built.heads.head.weight)
-    return built.eval()
-
-
-TRACE_WARNS = pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")
-"""Tracing warns of what torch's own modules do."""
-
-
-@pytest.fixture
-def slow_attention():
-    """Exporters do not know the operator that torch fuses attention into for inference."""
-    torch.backends.mha.set_fastpath_enabled(False)
-    yield
-    torch.backends.mha.set_fastpath_enabled(True)
-
-
-def assert_fused(built, exporter, *, blocks):
-    """All of the file's blocks are fused, and nothing of their parts is left."""
-    file = onnx.load_model_from_string(exported(built, dynamo=exporter == "dynamo"))
-    images = torch.rand(3, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(1)).double()
-    translation = translate(file, images[:1])
-    calls, reading = fused(translation)
-    names = [getattr(call, "__name__", "") for call in calls]
-    assert (names.count("attend"), names.count("gelu")) == (blocks, blocks)
-    assert not {"erf", "softmax", "gemm"} & set(names)
-    assert_same(reading, translation.module, images, ROUNDED)
-
-
-@TRACE_WARNS
-@pytest.mark.usefixtures("slow_attention")
-@pytest.mark.parametrize("exporter", ["dynamo", "legacy"])
-def test_a_small_transformer_is_fused(exporter):
-    """What the exporters of today write is recognized."""
-    assert_fused(small_transformer(), exporter, blocks=2)
-
-
-@pytest.mark.slow
-@TRACE_WARNS
-@pytest.mark.usefixtures("slow_attention")
-@pytest.mark.parametrize("exporter", ["dynamo", "legacy"])
-@pytest.mark.parametrize(
-    ("architecture", "options"), [("vit_b_16", {"image_size": SIDE}), ("swin_t", {})]
-)
-def test_a_transformer_is_fused(architecture, options, exporter):
-    """Whole architectures have no block that is spelled in another way."""
-    assert_fused(transformer(architecture, **options), exporter, blocks=12)
 
 
 def masked_attention(shape=("n", 3, 8, 8)):

@@ -7,7 +7,6 @@ operator's family registers. All else is folded into buffers and sizes (see ``fo
 from collections import ChainMap
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import Any, Final
 
 import onnx.checker
@@ -31,6 +30,7 @@ from facetscope.models.onnx.names import aliases
 from facetscope.models.onnx.operands import Call, Operand, constant
 from facetscope.models.onnx.outlines import Probe, Prober
 from facetscope.models.onnx.registry import Operator, UnsupportedValueError
+from facetscope.models.onnx.scopes import Scope
 from facetscope.models.onnx.tensors import (
     attribute_from,
     constant_from,
@@ -116,60 +116,6 @@ def _inlined(model: ModelProto) -> ModelProto:
         raise ModelUnreadableError(problem=f"its functions: {_first_line(error)}") from error
 
 
-@dataclass(slots=True)
-class _Scope:
-    """What nodes may refer to.
-
-    Attributes:
-        opset: The operator set that they are written for.
-        operands: The tensors computed so far, by name; None for inputs of a function left out.
-        absent: Why a tensor that a node announces was not computed, by name.
-        addressable: Whether the file runs the nodes once, so that users know the tensors by name.
-        untranslated: Which node is in the way to a tensor of which nothing is known, by name.
-    """
-
-    opset: int
-    operands: ChainMap[str, Operand | None] = field(default_factory=ChainMap)
-    absent: ChainMap[str, str] = field(default_factory=ChainMap)
-    addressable: bool = False
-    untranslated: dict[str, OperatorUnsupportedError] = field(default_factory=dict)
-
-    def inside(self, *, addressable: bool) -> "_Scope":
-        """The scope of a graph inside a node of this one: its names are its own."""
-        operands, absent = self.operands.new_child(), self.absent.new_child()
-        return _Scope(
-            self.opset, operands, absent, self.addressable and addressable, self.untranslated
-        )
-
-    def operand(self, name: str) -> Operand | None:
-        """The tensor of that name; None where the name is empty.
-
-        Raises:
-            ModelUnreadableError: No node before computes such a tensor.
-            UnsupportedValueError: It is a result that is not supported.
-            OperatorUnsupportedError: It is a result of a node without a translation.
-        """
-        if not name:
-            return None
-        if name in self.untranslated:
-            raise self.untranslated[name]
-        if name in self.absent:
-            raise UnsupportedValueError(self.absent[name])
-        if name not in self.operands:
-            raise ModelUnreadableError(problem=f"no node computes {name!r} before it is read")
-        return self.operands[name]
-
-    def add(self, name: str, operand: Operand) -> None:
-        """Give a tensor its name.
-
-        Raises:
-            ModelUnreadableError: The name is taken.
-        """
-        if name in self.operands.maps[0]:
-            raise ModelUnreadableError(problem=f"two nodes compute {name!r}")
-        self.operands[name] = operand
-
-
 class _Walk:
     """One pass over the nodes of a file, in their order, at two batch sizes or one."""
 
@@ -181,7 +127,7 @@ class _Walk:
         probe: Probe | None = None,
     ) -> None:
         self.model = model
-        self.scope = _Scope(files.opset_of(model), addressable=True)
+        self.scope = Scope(files.opset_of(model), addressable=True)
         self._steps = 0
         self._example = example
         self._dtype = example.dtype
@@ -221,7 +167,7 @@ class _Walk:
             self._values.setdefault(name, Value(node, CONSTANT))
         return node
 
-    def follow(self, graph: GraphProto, scope: _Scope) -> None:
+    def follow(self, graph: GraphProto, scope: Scope) -> None:
         """Compute the nodes of a graph; those that the file names are addressable."""
         for stored in graph.initializer:
             with self._blaming(stored.name, "initializer", ()):
@@ -233,7 +179,7 @@ class _Walk:
                 if graph is not self.model.graph or not self._go_around(node, error):
                     raise
 
-    def _follow(self, node: NodeProto, scope: _Scope) -> None:
+    def _follow(self, node: NodeProto, scope: Scope) -> None:
         label = node.name or next(filter(None, node.output), "")
         with self._blaming(label, _title(node, scope.opset), node.input):
             results = self._visit(node, scope)
@@ -268,7 +214,7 @@ class _Walk:
         for name, result in changing.items():
             self._values.setdefault(name, Value(self._emitter.node(result), node.op_type))
 
-    def _visit(self, node: NodeProto, scope: _Scope) -> Mapping[str, Operand]:
+    def _visit(self, node: NodeProto, scope: Scope) -> Mapping[str, Operand]:
         """Compute one node: its results by name."""
         self._steps += 1
         if self._steps > STEPS:
@@ -282,7 +228,7 @@ class _Walk:
             scope.absent[name] = f"output {name!r} of {_title(node, scope.opset)} is not supported"
         return named
 
-    def _results(self, node: NodeProto, inputs: Inputs, scope: _Scope) -> Sequence[Operand | None]:
+    def _results(self, node: NodeProto, inputs: Inputs, scope: Scope) -> Sequence[Operand | None]:
         """What a node computes, in the order of its outputs."""
         name = registry.qualified(node.op_type, node.domain)
         if name == "Constant":
@@ -333,7 +279,7 @@ class _Walk:
             return dtype_from(value, self._dtype)
         return constant(value) if isinstance(value, Tensor) else value
 
-    def _branch(self, node: NodeProto, inputs: Inputs, scope: _Scope) -> Sequence[Operand]:
+    def _branch(self, node: NodeProto, inputs: Inputs, scope: Scope) -> Sequence[Operand]:
         """The results of the branch of an If that is taken for every image."""
         taken = "then_branch" if self._constant(inputs[0]) else "else_branch"
         branch = _graph(node, taken)
@@ -341,7 +287,7 @@ class _Walk:
         self.follow(branch, inner)
         return [self._given(inner.operand(output.name)) for output in branch.output]
 
-    def _loop(self, node: NodeProto, inputs: Inputs, scope: _Scope) -> Sequence[Operand]:
+    def _loop(self, node: NodeProto, inputs: Inputs, scope: Scope) -> Sequence[Operand]:
         """The results of a Loop that turns as often for every image."""
         body = _graph(node, "body")
         limit, going, *carried = (*inputs, None)[: max(len(inputs), 2)]
@@ -369,7 +315,7 @@ class _Walk:
         return first
 
     def _written_out(
-        self, node: NodeProto, inputs: Inputs, scope: _Scope
+        self, node: NodeProto, inputs: Inputs, scope: Scope
     ) -> Sequence[Operand | None]:
         """The results, where asked for, of an operator that ONNX defines by others."""
         body = functions.body_of(node, scope.opset, inputs)
@@ -378,7 +324,7 @@ class _Walk:
             raise UnsupportedValueError(registry.REASONS.get(node.op_type, unknown))
         inputs += [None] * (len(body.input) - len(inputs))
         named: dict[str, Operand | None] = dict(zip(body.input, inputs, strict=True))
-        inner = _Scope(functions.opset_of(body, scope.opset), ChainMap(named))
+        inner = Scope(functions.opset_of(body, scope.opset), ChainMap(named))
         for step in body.node:
             self._visit(step, inner)
         asked = zip(body.output, node.output, strict=False)
