@@ -7,12 +7,15 @@ import warnings
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import onnx
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given, reject, settings
 from tests import random_networks
 from tests.models.exported_program.samples import BATCH, exported
+from torch import nn
+from torch.onnx.errors import SymbolicValueError
 
 from facetscope.models import exported_program, torchscript
 from facetscope.models import onnx as onnx_models
@@ -59,6 +62,23 @@ def from_export(network, *, dynamic):
         return exported_program.translate(path, exported_program.load(path), images(1))
 
 
+class HardSigmoid(nn.Module):
+    """What an ONNX file has of ``nn.Hardsigmoid``: its attributes are single precision."""
+
+    def forward(self, x):
+        return (x * float(np.float32(1 / 6)) + 0.5).clamp(0, 1)
+
+
+def as_onnx_has_it(network):
+    """``network`` with the constants that the file has."""
+    network = copy.deepcopy(network)
+    for part in network.modules():
+        for name, child in part.named_children():
+            if isinstance(child, nn.Hardsigmoid):
+                setattr(part, name, HardSigmoid())
+    return network
+
+
 def from_onnx(network, *, dynamo, stored=torch.float64, dtype=torch.float64):
     """The graph, computing in ``dtype``, of what one of torch's exporters writes in ``stored``."""
     network = copy.deepcopy(network).to(stored)
@@ -68,11 +88,20 @@ def from_onnx(network, *, dynamo, stored=torch.float64, dtype=torch.float64):
     if dynamo:
         shapes = ({0: torch.export.Dim("batch")},)
         options = {"dynamic_shapes": shapes, "opset_version": 18, "verbose": False}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        program = torch.onnx.export(
-            network, (images(2).to(stored),), None if dynamo else stream, dynamo=dynamo, **options
-        )
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            program = torch.onnx.export(
+                network,
+                (images(2).to(stored),),
+                None if dynamo else stream,
+                dynamo=dynamo,
+                **options,
+            )
+    except SymbolicValueError as error:
+        if "input size not accessible" in str(error):  # of adaptive pooling behind a padding
+            reject()
+        raise
     written = program.model_proto.SerializeToString() if dynamo else stream.getvalue()
     return onnx_models.translate(onnx.load_from_string(written), images(1).to(dtype))
 
@@ -150,14 +179,14 @@ def test_torchscript_computes_what_the_module_computes(form, network):
 @given(network=random_networks.networks())
 def test_onnx_computes_what_the_module_computes(network):
     """By way of the exporter that most files come from."""
-    assert_equal(from_onnx(network, dynamo=False), network)
+    assert_equal(from_onnx(network, dynamo=False), as_onnx_has_it(network))
 
 
 @settings(max_examples=3, suppress_health_check=[HealthCheck.too_slow])
 @given(network=random_networks.networks())
 def test_onnx_of_the_newer_exporter_computes_what_the_module_computes(network):
     """It writes other operators for the same modules."""
-    assert_equal(from_onnx(network, dynamo=True), network)
+    assert_equal(from_onnx(network, dynamo=True), as_onnx_has_it(network))
 
 
 @pytest.mark.parametrize("dynamic", [True, False], ids=["dynamic", "static"])
@@ -177,6 +206,6 @@ def test_an_exported_program_computes_what_the_module_computes(dynamic, network)
 def test_hundreds_of_networks_are_computed_as_they_are(form, network):
     """Rare combinations are where translations go wrong."""
     if form == "onnx":
-        assert_equal(from_onnx(network, dynamo=False), network)
+        assert_equal(from_onnx(network, dynamo=False), as_onnx_has_it(network))
     else:
         assert_equal(from_torchscript(FORMS[form](network)), network)

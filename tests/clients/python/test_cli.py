@@ -323,7 +323,9 @@ def test_an_interrupt_cancels_the_call_and_keeps_the_results(
     """Ctrl-C frees the worker and costs nothing that has already arrived."""
     scripted.scripts = [[progress(), facet(), preview(), ...]]
     options = ["--images", photos, "--unit", "fc:3", "--out", tmp_path, "--json"]
-    command = [*COMMAND, "--server", address, "inspect", model, *options]
+    # A shell starts what runs in the background deaf to interrupts, and so its children.
+    hearing = ["env", "--default-signal=INT", *COMMAND]
+    command = [*hearing, "--server", address, "inspect", model, *options]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         while b'"preview"' not in process.stdout.readline():
             assert process.poll() is None
