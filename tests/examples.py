@@ -22,6 +22,7 @@ ERRORS = (
     errors.ChannelOutOfRangeError("conv1", 64, 64),
     errors.PositionOutOfRangeError("conv1", (9, 9), (7, 7)),
     errors.ReadoutUndefinedError("conv1", (-1, 64, 7, 7)),
+    errors.ReadoutUndefinedError("fc", (-1, 1000), "fc:3-8"),
     errors.InputMismatchError((1, 3, 32, 32), "the kernel is larger than the input"),
     errors.ImageSetUnreadableError("archive 0", "it is a PDF"),
     errors.ImagesUndecodableError(3, 40, ("a.jpg",), 0.05),
@@ -172,7 +173,11 @@ JOBS = (
         count=4,
         precision=jobs.Precision.BFLOAT16,
     ),
-    jobs.InspectUnits(model=DIGEST, units=(UNIT, Unit("fc", 1)), images=jobs.ImageSet((DIGEST,))),
+    jobs.InspectUnits(
+        model=DIGEST,
+        units=(UNIT, Unit("fc", 1), Unit("fc", 0, weights=((3, 0.5), (8, -1.0)))),
+        images=jobs.ImageSet((DIGEST,)),
+    ),
     jobs.DiscoverFacets(
         model=DIGEST,
         unit=UNIT,

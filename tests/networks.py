@@ -50,6 +50,20 @@ def tiny_onnx(*, seed=0, poison=None, channels=3, metadata=()):
     return model.SerializeToString()
 
 
+def linear_onnx():
+    """A convolution of one pixel that gives out the colours of 16-pixel images as they are."""
+    kernel = np.eye(3, dtype=np.float32)[:, :, None, None]
+    graph = helper.make_graph(
+        [helper.make_node("Conv", ["image", "kernel"], ["conv"], "conv_node")],
+        "linear",
+        [helper.make_tensor_value_info("image", TensorProto.FLOAT, ["batch", 3, SIZE, SIZE])],
+        [helper.make_tensor_value_info("conv", TensorProto.FLOAT, ["batch", 3, SIZE, SIZE])],
+        [numpy_helper.from_array(kernel, "kernel")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    return model.SerializeToString()
+
+
 def unsupported_onnx():
     """A model with an operator that nobody has heard of."""
     model = onnx.load_from_string(tiny_onnx())

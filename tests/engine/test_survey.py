@@ -30,6 +30,10 @@ UNITS = {
     Unit("maps", 3, (2, 1)): MAPS,
     Unit("tokens", 2, (5,)): TOKENS,
     Unit("scores", 1): SCORES,
+    Unit("maps", 0, weights=((3, 0.5), (1, -2.0))): MAPS,
+    Unit("maps", 0, weights=((0, -1.0),)): MAPS,
+    Unit("maps", 0, (2, 1), weights=((0, -1.0), (4, 3.0))): MAPS,
+    Unit("tokens", 0, weights=tuple((channel, 1.0 + channel) for channel in range(7))): TOKENS,
 }
 
 
@@ -66,7 +70,7 @@ def test_each_unit_has_its_own_activations():
     survey = surveyed()
     assert set(survey.activations) == set(UNITS)
     for unit, layer in UNITS.items():
-        expected = unit_activation(VALUES[layer], unit.channel, layer.channel_axis, unit.position)
+        expected = unit_activation(VALUES[layer], unit.terms, layer.channel_axis, unit.position)
         torch.testing.assert_close(survey.activations[unit], expected)
 
 
@@ -79,6 +83,15 @@ def test_a_peak_is_where_the_largest_activation_is():
         assert channel[divmod(place, 4)] == channel.max()
     for image, place in enumerate(survey.peaks[Unit("tokens", 1)].tolist()):
         assert VALUES[TOKENS][image, place, 1] == VALUES[TOKENS][image, :, 1].max()
+
+
+def test_a_peak_of_a_direction_is_that_of_its_own_map():
+    """Where one of its channels is largest, the sum need not be."""
+    survey = surveyed(peaks=True)
+    unit = Unit("maps", 0, weights=((3, 0.5), (1, -2.0)))
+    for image, place in enumerate(survey.peaks[unit].tolist()):
+        summed = 0.5 * VALUES[MAPS][image, 3] - 2 * VALUES[MAPS][image, 1]
+        assert summed[divmod(place, 4)] == summed.max()
 
 
 def test_winners_are_found_once_for_a_layer():

@@ -138,13 +138,19 @@ class PositionOutOfRangeError(InvalidRequestError):
 
 @dataclass(eq=False)
 class ReadoutUndefinedError(InvalidRequestError):
-    """A probability was asked of a layer that has no classes."""
+    """A probability was asked of a layer that has no classes, or of a direction."""
 
     reason: ClassVar[str] = "READOUT_UNDEFINED"
     layer: str
     shape: tuple[int, ...]
+    direction: str = ""
 
     def __str__(self) -> str:
+        if self.direction:
+            return (
+                f"unit {self.direction} is a direction of its layer, and a probability is that of "
+                "one channel: read the direction's activation instead"
+            )
         return (
             f"layer {self.layer!r} has activations of shape {list(self.shape)}; a probability is "
             "read from a layer of shape [batch, classes]: read this one's activation instead"

@@ -335,6 +335,9 @@ class DiscoverFacets:
     precision: Precision = Precision.FLOAT32
     discovery: Discovery = field(default_factory=Discovery)
 
+    def __post_init__(self) -> None:
+        _check_predictable(self.discovery.selection, (self.unit,))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MaximizeActivation:
@@ -376,6 +379,7 @@ class InspectUnits:
         _check("units", len(self.units), 1, 10_000)
         if self.synthesis.start is Start.GIVEN:
             raise InvalidFieldError("synthesis.start", "GIVEN is for MaximizeActivation")
+        _check_predictable(self.discovery.selection, self.units)
 
 
 Job = DescribeModel | DiscoverFacets | MaximizeActivation | InspectUnits
@@ -385,6 +389,17 @@ def artifacts(job: Job) -> tuple[str, ...]:
     """Digests of everything that ``job`` needs from the store, the model first."""
     images = job.images.digests if isinstance(job, DiscoverFacets | InspectUnits) else ()
     return (job.model, *images)
+
+
+def _check_predictable(selection: Selection, units: tuple[Unit, ...]) -> None:
+    """Refuse to ask which images are predicted to be a direction: only channels can be."""
+    directions = [unit for unit in units if unit.is_direction]
+    if directions and isinstance(selection, PredictedImages):
+        problem = (
+            f"unit {directions[0]} is a direction of its layer, and the model predicts channels "
+            "alone: select by top, quantile, label or all"
+        )
+        raise InvalidFieldError("discovery.selection.predicted", problem)
 
 
 def _check(name: str, value: float, low: float, high: float) -> None:

@@ -18,7 +18,8 @@ from facetscope.domain.units import ReceptiveField, Unit
 from facetscope.engine.encoding import Encoder
 from facetscope.engine.evidence import OwnImages, spread_out, weigh
 from facetscope.engine.sights import PixelsOf, Sight, box_at
-from facetscope.engine.survey import Survey, place_of
+from facetscope.engine.survey import Survey
+from facetscope.engine.unit_sums import place_of
 from facetscope.images.encoding import png, thumbnail
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from facetscope.algorithms.codes import attributions_of, by_position, codes_of, on_grid
-from facetscope.algorithms.objectives import unit_activation
+from facetscope.algorithms.codes import attributions_of, codes_of, on_grid
+from facetscope.algorithms.objectives import unit_activation, unit_map
 from facetscope.domain.errors import (
     AttributionUndefinedError,
     NonFiniteActivationError,
@@ -22,8 +22,8 @@ from facetscope.domain.errors import (
 from facetscope.domain.events import Progress, Work
 from facetscope.domain.jobs import CodePooling, CodeWeighting, Discovery, View
 from facetscope.domain.units import Layer
-from facetscope.engine.survey import place_of
 from facetscope.engine.synthesis import Target
+from facetscope.engine.unit_sums import place_of
 from facetscope.models.attribution import Attribution
 
 BATCH: Final = 16
@@ -133,7 +133,7 @@ class Encoder:
 
     def _score(self, activations: Tensor) -> Tensor:
         unit, axis = self.target.unit, self.target.layer.channel_axis
-        return unit_activation(activations, unit.channel, axis, unit.position)
+        return unit_activation(activations, unit.terms, axis, unit.position)
 
     def _places(self, of_unit: Tensor) -> Tensor | None:
         """Positions of the code layer to read at, where the unit has a say in them."""
@@ -141,7 +141,7 @@ class Encoder:
             return None
         unit, layer = self.target.unit, self.target.layer
         if unit.position is None:
-            peaks = by_position(of_unit, layer.channel_axis)[:, unit.channel].argmax(dim=1)
+            peaks = unit_map(of_unit, unit.terms, layer.channel_axis).argmax(dim=1)
         else:
             place = place_of(unit, layer)
             peaks = torch.full((len(of_unit),), place, device=of_unit.device)

@@ -27,6 +27,7 @@ from facetscope.domain.jobs import (
 )
 from facetscope.domain.units import Layer, Unit
 from facetscope.engine.forward import Passes
+from facetscope.engine.unit_sums import UnitSums
 from facetscope.images.loading import Batch
 from facetscope.images.preprocessing import Preprocessing
 
@@ -45,7 +46,7 @@ class Survey:
         activations: Of each unit, [image].
         winners: Of each unit, the channel with the largest activation of its layer, [image]. Empty
             where nobody asked for it.
-        peaks: Of each unit that is a whole channel, the position of its largest activation, counted
+        peaks: Of each unit without a position, that of its largest activation, counted
             as in ``algorithms.codes``, [image]. Empty where nobody asked for it.
         undecodable: Names of the pictures that could not be decoded.
         forward: What computed codes and activations.
@@ -147,14 +148,14 @@ class Surveyor:
 class _Group:
     """What is noted of the units of one layer: tensors for all of them at once.
 
-    A channel costs next to nothing beside the pass, but a thousand calls of an operator do not.
+    A unit costs next to nothing beside the pass, but a thousand calls of an operator do not.
     """
 
     def __init__(self, layer: Layer, units: Sequence[Unit]) -> None:
         """Expect activations of ``layer``."""
         self.layer = layer
-        self._channels = [unit for unit in units if unit.position is None]
-        self._neurons = [unit for unit in units if unit.position is not None]
+        self._channels = UnitSums([unit for unit in units if unit.position is None], layer)
+        self._neurons = UnitSums([unit for unit in units if unit.position is not None], layer)
         self._of_channels: list[Tensor] = []
         self._of_neurons: list[Tensor] = []
         self._peaks: list[Tensor] = []
@@ -165,40 +166,29 @@ class _Group:
         values = by_position(activations, self.layer.channel_axis)
         if not values.is_floating_point():
             values = values.float()
-        if self._channels:
-            own = values[:, [unit.channel for unit in self._channels]]
-            self._of_channels.append(own.mean(dim=2).cpu())
+        if self._channels.units:
+            self._of_channels.append(self._channels.means(values).cpu())
             if peaks:
-                self._peaks.append(own.argmax(dim=2).cpu())
-        if self._neurons:
-            channels = [unit.channel for unit in self._neurons]
-            places = [place_of(unit, self.layer) for unit in self._neurons]
-            self._of_neurons.append(values[:, channels, places].cpu())
+                self._peaks.append(self._channels.peaks(values).cpu())
+        if self._neurons.units:
+            self._of_neurons.append(self._neurons.at_positions(values).cpu())
         if predictions:
             self._winners.append(values.mean(dim=2).argmax(dim=1).cpu())
 
     def activations(self) -> Iterator[tuple[Unit, Tensor]]:
         """Of each unit, [image]."""
-        yield from _rows(self._channels, self._of_channels)
-        yield from _rows(self._neurons, self._of_neurons)
+        yield from _rows(self._channels.units, self._of_channels)
+        yield from _rows(self._neurons.units, self._of_neurons)
 
     def peaks(self) -> Iterator[tuple[Unit, Tensor]]:
         """Positions of the units that are channels, [image]."""
-        return _rows(self._channels, self._peaks)
+        return _rows(self._channels.units, self._peaks)
 
     def winners(self) -> Iterator[tuple[Unit, Tensor]]:
         """Channels, one tensor [image] for all units."""
         if self._winners:
             winners = torch.cat(self._winners)
-            yield from ((unit, winners) for unit in (*self._channels, *self._neurons))
-
-
-def place_of(unit: Unit, layer: Layer) -> int:
-    """The position of a unit that has one, counted as in ``algorithms.codes``."""
-    place = 0
-    for index, size in zip(unit.position or (), layer.extent, strict=True):
-        place = place * size + index
-    return place
+            yield from ((unit, winners) for unit in (*self._channels.units, *self._neurons.units))
 
 
 def _rows(units: Sequence[Unit], batches: Sequence[Tensor]) -> Iterator[tuple[Unit, Tensor]]:

@@ -49,8 +49,8 @@ class Target:
 
     @property
     def has_probability(self) -> bool:
-        """Whether the layer's channels are classes."""
-        return self.network.is_classes(self.layer)
+        """Whether the unit is a class."""
+        return self.network.is_classes(self.layer) and not self.unit.is_direction
 
     def objectives(self) -> Mapping[Readout, Callable[[Tensor], Tensor]]:
         """What can be maximized, as functions of pixels in [0, 255], one score for each image."""
@@ -59,7 +59,7 @@ class Target:
 
         def activation(pixels: Tensor) -> Tensor:
             (values,) = reading(self.preprocessing(pixels))
-            return unit_activation(values, unit.channel, axis, unit.position)
+            return unit_activation(values, unit.terms, axis, unit.position)
 
         def probability(pixels: Tensor) -> Tensor:
             (values,) = reading(self.preprocessing(pixels))
@@ -75,7 +75,7 @@ class Target:
         Raises:
             GradientUnavailableError: The unit has no gradient.
             OperatorUnsupportedError: A node on the way to it has no translation.
-            ReadoutUndefinedError: The schedule asks for a probability that the layer does not have.
+            ReadoutUndefinedError: The schedule asks for a probability that the unit does not have.
         """
         self.schedule(asked)
         black = torch.zeros((1, *self.shape), device=self.network.device, requires_grad=True)
@@ -91,17 +91,18 @@ class Target:
         )
 
     def schedule(self, asked: Schedule) -> Schedule:
-        """The schedule for this layer: the center-biased preset reads activations of hidden units.
+        """The schedule for this unit: the center-biased preset reads activations of hidden ones.
 
         Raises:
-            ReadoutUndefinedError: Own phases ask for a probability that the layer does not have.
+            ReadoutUndefinedError: Own phases ask for a probability that the unit does not have.
         """
         if self.has_probability or all(
             phase.readout is Readout.ACTIVATION for phase in asked.phases
         ):
             return asked
         if asked.phases != CENTER_BIASED.phases:
-            raise ReadoutUndefinedError(self.layer.name, self.layer.shape)
+            direction = str(self.unit) if self.unit.is_direction else ""
+            raise ReadoutUndefinedError(self.layer.name, self.layer.shape, direction)
         phases = tuple(replace(phase, readout=Readout.ACTIVATION) for phase in asked.phases)
         return replace(asked, phases=phases)
 

@@ -269,6 +269,10 @@ def _unit(unit: Unit | None) -> model_pb2.Unit | None:
         channel=unit.channel,
         position=unit.position,
         channel_axis=unit.channel_axis,
+        weights=[
+            model_pb2.ChannelWeight(channel=channel, weight=weight)
+            for channel, weight in unit.weights
+        ],
     )
 
 

@@ -161,6 +161,7 @@ def _unit(message: model_pb2.Unit) -> Unit:
         message.channel,
         tuple(message.position) or None,
         message.channel_axis if message.HasField("channel_axis") else None,
+        tuple((each.channel, each.weight) for each in message.weights),
     )
 
 

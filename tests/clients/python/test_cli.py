@@ -21,6 +21,7 @@ from tests.clients.python.support import (
 )
 from typer.testing import CliRunner
 
+from facetscope_client import direction, parse_unit
 from facetscope_client.cli.app import app
 from facetscope_client.cli.options.inputs import FitName, InputOptions
 from facetscope_client.cli.parsing import Numbers, Size, selection_from
@@ -201,6 +202,8 @@ def test_no_server_is_told_from_other_failures():
     "options",
     [
         ["--unit", "fc"],
+        [],
+        ["--direction", "fc=nowhere.npy"],
         ["--unit", "fc:1", "--select", "best"],
         ["--unit", "fc:1", "-k", "some"],
         ["--unit", "fc:1", "-k", "2-"],
@@ -216,6 +219,35 @@ def test_wrong_options_are_refused_before_any_call(run, scripted, model, photos,
     result = run("inspect", model, "--images", photos, "--out", photos / "out", *options)
     assert result.exit_code == 2
     assert not scripted.requests
+
+
+def test_a_direction_is_read_from_a_file(run, scripted, model, photos, tmp_path):
+    """A concept vector that a notebook saved, beside sums that are short enough to write."""
+    vector = tmp_path / "striped.json"
+    vector.write_text("[0.5, 0, -1]")
+    scripted.scripts = [INSPECTION]
+    options = ("--unit", "fc:3-8", "--direction", f"pool={vector}", "--out", tmp_path / "out")
+    run("inspect", model, "--images", photos, *options)
+    assert scripted.requests[-1].units == [parse_unit("fc:3-8"), direction("pool", [0.5, 0, -1])]
+
+
+def test_a_discovery_has_one_unit_or_direction(run, scripted, model, photos, tmp_path):
+    """Two would be two calls."""
+    vector = tmp_path / "striped.json"
+    vector.write_text("[0.5, 0, -1]")
+    command = ("discover", model, "--images", photos, "--out", tmp_path / "out")
+    scripted.scripts = [[progress(), facet(0), manifest()]]
+    assert run(*command, "--direction", f"pool={vector}").exit_code == 0
+    assert scripted.requests.pop().unit == direction("pool", [0.5, 0, -1])
+    scripted.requests.clear()
+    result = run(*command, "--direction", f"pool={vector}", "--unit", "fc:3")
+    assert (result.exit_code, scripted.requests) == (2, [])
+
+
+def test_a_wrong_unit_is_told_the_forms(inspect):
+    """The sentence of the parser reaches the reader."""
+    result = inspect("--unit", "fc:three")
+    assert (result.exit_code, "LAYER:3-8" in re.sub(r"[\s│]+", "", result.stderr)) == (2, True)
 
 
 def test_a_file_that_is_not_there_is_a_usage_error(run, tmp_path):

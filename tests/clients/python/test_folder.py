@@ -5,6 +5,7 @@ import json
 import pytest
 from tests.clients.python.support import INSPECTION, facet, facet_count, image, preview
 
+from facetscope_client import direction, parse_unit
 from facetscope_client.folder import ReportFolder
 from facetscope_client.gen.facetscope.v1.model_pb2 import Unit
 
@@ -84,6 +85,20 @@ def test_units_do_not_share_a_folder(tmp_path):
     places = {place.resolve() for place in folder.units.values()}
     assert len(places) == 4
     assert all(place.parent == tmp_path.resolve() for place in places)
+
+
+def test_a_direction_has_a_folder_that_tells_it(tmp_path):
+    """Sums are read off the name; a vector of many channels has a short one of its own."""
+    vectors = [
+        direction("pool", [1.0 + channel for channel in range(20 + more)]) for more in (0, 1)
+    ]
+    units = [parse_unit("fc:0.5*3-8"), parse_unit("fc:-3"), *vectors]
+    with ReportFolder(tmp_path) as folder:
+        add_all(folder, [image(unit=unit) for unit in units])
+    names = [place.name for place in folder.units.values()]
+    assert names[:2] == ["fc-0.5x3-8", "fc--3"]
+    assert len(set(names)) == 4
+    assert all(name.startswith("pool-direction-") and len(name) < 40 for name in names[2:])
 
 
 def test_what_an_earlier_run_left_is_removed(tmp_path):

@@ -8,6 +8,7 @@ from facetscope_client.aio import AsyncClient
 from facetscope_client.artifacts import Source, UploadProgress
 from facetscope_client.client import Client
 from facetscope_client.connection import Tls
+from facetscope_client.directions import direction
 from facetscope_client.errors import (
     AccessError,
     DeadlineError,
@@ -45,6 +46,7 @@ from facetscope_client.gen.facetscope.v1.inspection_pb2 import (
     WorkPhase,
 )
 from facetscope_client.gen.facetscope.v1.model_pb2 import (
+    ChannelWeight,
     ColorOrder,
     Fit,
     Gamma,
@@ -82,6 +84,7 @@ __all__ = [
     "AccessError",
     "AsyncClient",
     "Box",
+    "ChannelWeight",
     "Client",
     "Clustering",
     "CodePooling",
@@ -142,6 +145,7 @@ __all__ = [
     "Verdict",
     "View",
     "WorkPhase",
+    "direction",
     "parse_unit",
     "unit_name",
 ]

@@ -18,7 +18,7 @@ from facetscope_client.gen.facetscope.v1.synthesis_pb2 import PreviewImage, Synt
 from facetscope_client.ledger import Ledger, write_whole
 from facetscope_client.report import UnitReport, pictures_in, plain_json, record
 from facetscope_client.sheet import contact_sheet
-from facetscope_client.units import unit_name
+from facetscope_client.units import channels_name, unit_name
 
 SUFFIX_OF: Final = {"image/png": ".png", "image/jpeg": ".jpg"}
 """How files of each media type are called."""
@@ -103,7 +103,8 @@ class ReportFolder:
     def _free_name(self, unit: Unit) -> str:
         """A name for the folder of ``unit`` that any file system takes and no other unit has."""
         layer = re.sub(r"[^\w.-]+", "_", unit.layer).strip("._")[:LONGEST_NAME] or "layer"
-        name = "-".join([layer, str(unit.channel), *map(str, unit.position)])
+        what = channels_name(unit).replace("*", "x").replace("#", "-")
+        name = "-".join([layer, what, *map(str, unit.position)])
         name += f"~{unit.channel_axis}" if unit.HasField("channel_axis") else ""
         taken = {folder.name for folder in self.units.values()}
         names = chain([name], (f"{name}.{number}" for number in count(2)))

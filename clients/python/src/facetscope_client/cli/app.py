@@ -26,6 +26,7 @@ from facetscope_client.cli.options.discovery import DiscoveryOptions
 from facetscope_client.cli.options.inputs import InputOptions
 from facetscope_client.cli.options.precision import PrecisionName, PrecisionOption
 from facetscope_client.cli.options.synthesis import SynthesisOptions
+from facetscope_client.cli.options.units import UnitOptions, UnitsOptions
 from facetscope_client.cli.progress import Display
 from facetscope_client.cli.spread import spread
 from facetscope_client.client import Client
@@ -34,9 +35,8 @@ from facetscope_client.errors import error_from
 from facetscope_client.events import KINDS, Event
 from facetscope_client.folder import ReportFolder
 from facetscope_client.gen.facetscope.v1.inspection_pb2 import Manifest, Progress, UnitSkipped
-from facetscope_client.gen.facetscope.v1.model_pb2 import Unit
 from facetscope_client.report import plain_json
-from facetscope_client.units import parse_unit, unit_name
+from facetscope_client.units import unit_name
 
 EXIT_CODES = "**Exit codes:** " + "; ".join(
     f"`{code.value}` {meaning}" for code, meaning in MEANING_OF.items()
@@ -200,11 +200,6 @@ ImagesOption = Annotated[
         "May be repeated.",
     ),
 ]
-UNIT_FORM = "LAYER:CHANNEL[@Y,X][~AXIS]"
-UNIT_HELP = (
-    "What to explain: a channel of a layer, or one neuron of it; AXIS counts channels where "
-    "`describe` has them along another."
-)
 OutOption = Annotated[
     Path, typer.Option(file_okay=False, metavar="DIR", help="Where the report is written.")
 ]
@@ -220,7 +215,7 @@ def discover(
     model: ModelArgument,
     *,
     images: ImagesOption,
-    unit: Annotated[Unit, typer.Option(parser=parse_unit, metavar=UNIT_FORM, help=UNIT_HELP)],
+    unit: UnitOptions,
     out: OutOption,
     discovery: DiscoveryOptions,
     codes: CodeOptions,
@@ -241,11 +236,12 @@ def discover(
     .facet.evidence.flags`
     """
     setting: Setting = ctx.obj
+    chosen = unit.chosen()
     display = Display(setting.messages, disable=as_json)
     with failures_told(setting.messages), setting.client(display.show_upload) as client:
         events = client.discover_facets(
             model,
-            unit,
+            chosen,
             images,
             precision=precision.number,
             input=input.message(),
@@ -261,10 +257,7 @@ def inspect(
     model: ModelArgument,
     *,
     images: ImagesOption,
-    unit: Annotated[
-        list[Unit],
-        typer.Option(parser=parse_unit, metavar=UNIT_FORM, help=f"{UNIT_HELP} May be repeated."),
-    ],
+    units: UnitsOptions,
     out: OutOption,
     discovery: DiscoveryOptions,
     codes: CodeOptions,
@@ -286,13 +279,16 @@ def inspect(
 
     - `facetscope inspect model.onnx --images photos.tar --unit fc:3 --select label:cat --out report
     --json | jq .image.activation`
+
+    - `facetscope inspect model.onnx --images photos/ --direction pool=striped.npy --out report`
     """
     setting: Setting = ctx.obj
+    chosen = units.chosen()
     display = Display(setting.messages, disable=as_json)
     with failures_told(setting.messages), setting.client(display.show_upload) as client:
         events = client.inspect_units(
             model,
-            unit,
+            chosen,
             images,
             precision=precision.number,
             input=input.message(),

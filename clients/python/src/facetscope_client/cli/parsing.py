@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final, NamedTuple
@@ -10,13 +10,16 @@ from typing import Final, NamedTuple
 import typer
 from google.protobuf.json_format import Parse, ParseError
 
+from facetscope_client.directions import read_direction
 from facetscope_client.gen.facetscope.v1.facet_pb2 import FacetRange, Selection
+from facetscope_client.gen.facetscope.v1.model_pb2 import Unit
 from facetscope_client.gen.facetscope.v1.synthesis_pb2 import (
     SCHEDULE_PRESET_CENTER_BIASED,
     SCHEDULE_PRESET_MEAN_IMAGE,
     Schedule,
     SchedulePreset,
 )
+from facetscope_client.units import parse_unit
 
 PUBLISHED: Final[Mapping[str, SchedulePreset.ValueType]] = MappingProxyType(
     {
@@ -45,6 +48,32 @@ class Facets(NamedTuple):
 
     number: int | None
     range: FacetRange | None
+
+
+def unit_from(text: str) -> Unit:
+    """The unit that ``text`` names.
+
+    Raises:
+        typer.BadParameter: It names none.
+    """
+    return _told(parse_unit, text)
+
+
+def direction_from(text: str) -> Unit:
+    """The direction that ``LAYER=FILE`` names.
+
+    Raises:
+        typer.BadParameter: It names none, or the file has no vector.
+    """
+    return _told(read_direction, text)
+
+
+def _told(parse: Callable[[str], Unit], text: str) -> Unit:
+    """What ``parse`` makes of ``text``, with its own words where it fails: Typer drops them."""
+    try:
+        return parse(text)
+    except (OSError, ValueError) as problem:
+        raise typer.BadParameter(str(problem)) from problem
 
 
 def parse_size(text: str) -> Size:

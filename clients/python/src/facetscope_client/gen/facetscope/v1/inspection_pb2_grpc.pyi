@@ -193,7 +193,8 @@ class InspectionServiceStub(typing.Generic[_InspectionServiceDescribeModelType, 
     - `NOT_FOUND`, reason `LAYER_NOT_FOUND`: the model has no such layer; the metadata lists near ones.
     - `OUT_OF_RANGE`, reason `CHANNEL_OUT_OF_RANGE` or `POSITION_OUT_OF_RANGE`: the layer has no such
       unit.
-    - `INVALID_ARGUMENT`, reason `READOUT_UNDEFINED`: a probability of a layer without classes.
+    - `INVALID_ARGUMENT`, reason `READOUT_UNDEFINED`: a probability of a layer without classes, or of
+      a direction.
     - `INVALID_ARGUMENT`, reason `IMAGES_UNDECODABLE`: a start picture could not be decoded.
     - `FAILED_PRECONDITION`, reason `NON_FINITE_ACTIVATION`: the model gave NaN or infinity.
     - `UNIMPLEMENTED`, reason `GRADIENT_UNAVAILABLE`: the layer has no gradient; the metadata names
@@ -309,7 +310,8 @@ class InspectionServiceServicer(metaclass=abc.ABCMeta):
         - `NOT_FOUND`, reason `LAYER_NOT_FOUND`: the model has no such layer; the metadata lists near ones.
         - `OUT_OF_RANGE`, reason `CHANNEL_OUT_OF_RANGE` or `POSITION_OUT_OF_RANGE`: the layer has no such
           unit.
-        - `INVALID_ARGUMENT`, reason `READOUT_UNDEFINED`: a probability of a layer without classes.
+        - `INVALID_ARGUMENT`, reason `READOUT_UNDEFINED`: a probability of a layer without classes, or of
+          a direction.
         - `INVALID_ARGUMENT`, reason `IMAGES_UNDECODABLE`: a start picture could not be decoded.
         - `FAILED_PRECONDITION`, reason `NON_FINITE_ACTIVATION`: the model gave NaN or infinity.
         - `UNIMPLEMENTED`, reason `GRADIENT_UNAVAILABLE`: the layer has no gradient; the metadata names

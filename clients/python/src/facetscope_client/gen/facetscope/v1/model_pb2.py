@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x66\x61\x63\x65tscope/v1/model.proto\x12\rfacetscope.v1\"b\n\x05Model\x12\x10\n\x06\x64igest\x18\x01 \x01(\tH\x00\x12\x10\n\x06inline\x18\x02 \x01(\x0cH\x00\x12+\n\tprecision\x18\x03 \x01(\x0e\x32\x18.facetscope.v1.PrecisionB\x08\n\x06source\"\x99\x03\n\x05Input\x12\x0e\n\x06height\x18\x01 \x01(\r\x12\r\n\x05width\x18\x02 \x01(\r\x12\x10\n\x08\x63hannels\x18\x03 \x01(\r\x12.\n\x0b\x63olor_order\x18\x04 \x01(\x0e\x32\x19.facetscope.v1.ColorOrder\x12%\n\x06layout\x18\x05 \x01(\x0e\x32\x15.facetscope.v1.Layout\x12\x10\n\x03low\x18\x06 \x01(\x01H\x00\x88\x01\x01\x12\x11\n\x04high\x18\x07 \x01(\x01H\x01\x88\x01\x01\x12\x0c\n\x04mean\x18\x08 \x03(\x01\x12\x0b\n\x03std\x18\t \x03(\x01\x12\x1f\n\x03\x66it\x18\n \x01(\x0e\x32\x12.facetscope.v1.Fit\x12\x1a\n\rcrop_fraction\x18\x0b \x01(\x01H\x02\x88\x01\x01\x12\x33\n\rinterpolation\x18\x0c \x01(\x0e\x32\x1c.facetscope.v1.Interpolation\x12\x0e\n\x06resize\x18\r \x01(\r\x12#\n\x05gamma\x18\x0e \x01(\x0e\x32\x14.facetscope.v1.GammaB\x06\n\x04_lowB\x07\n\x05_highB\x10\n\x0e_crop_fraction\"Z\n\x0bInputOrigin\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12*\n\x06source\x18\x02 \x01(\x0e\x32\x1a.facetscope.v1.InputSource\x12\x10\n\x08\x65vidence\x18\x03 \x01(\t\"*\n\x0bInputTensor\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05shape\x18\x02 \x03(\x03\"\xf6\x01\n\x05Layer\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\r\n\x05shape\x18\x03 \x03(\x03\x12\x14\n\x0c\x63hannel_axis\x18\x04 \x01(\r\x12\x10\n\x08\x63hannels\x18\x05 \x01(\r\x12\x0f\n\x07\x61liases\x18\x06 \x03(\t\x12\x0e\n\x06output\x18\x07 \x01(\x08\x12\x36\n\x0freceptive_field\x18\x08 \x01(\x0b\x32\x1d.facetscope.v1.ReceptiveField\x12\x16\n\x0e\x64ifferentiable\x18\x14 \x01(\x08\x12)\n\x08obstacle\x18\x15 \x01(\x0b\x32\x17.facetscope.v1.Obstacle\">\n\x0eReceptiveField\x12\x0c\n\x04size\x18\x01 \x03(\r\x12\x0e\n\x06stride\x18\x02 \x03(\r\x12\x0e\n\x06offset\x18\x03 \x03(\x01\";\n\x08Obstacle\x12\x0c\n\x04node\x18\x01 \x01(\t\x12\x10\n\x08operator\x18\x02 \x01(\t\x12\x0f\n\x07problem\x18\x03 \x01(\t\"d\n\x04Unit\x12\r\n\x05layer\x18\x01 \x01(\t\x12\x0f\n\x07\x63hannel\x18\x02 \x01(\r\x12\x10\n\x08position\x18\x03 \x03(\r\x12\x19\n\x0c\x63hannel_axis\x18\x04 \x01(\rH\x00\x88\x01\x01\x42\x0f\n\r_channel_axis\"o\n\x06Parity\x12\x0e\n\x06output\x18\x01 \x01(\t\x12\x18\n\x10largest_absolute\x18\x02 \x01(\x01\x12\x18\n\x10largest_relative\x18\x03 \x01(\x01\x12\x10\n\x08provider\x18\x04 \x01(\t\x12\x0f\n\x07runtime\x18\x14 \x01(\t\"T\n\rParityAbsence\x12\x32\n\x06reason\x18\x01 \x01(\x0e\x32\".facetscope.v1.ParityAbsenceReason\x12\x0f\n\x07problem\x18\x02 \x01(\t*l\n\tPrecision\x12\x19\n\x15PRECISION_UNSPECIFIED\x10\x00\x12\x15\n\x11PRECISION_FLOAT32\x10\x01\x12\x16\n\x12PRECISION_BFLOAT16\x10\x02\x12\x15\n\x11PRECISION_FLOAT64\x10\x03*S\n\nColorOrder\x12\x1b\n\x17\x43OLOR_ORDER_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x43OLOR_ORDER_RGB\x10\x01\x12\x13\n\x0f\x43OLOR_ORDER_BGR\x10\x02*B\n\x06Layout\x12\x16\n\x12LAYOUT_UNSPECIFIED\x10\x00\x12\x0f\n\x0bLAYOUT_NCHW\x10\x01\x12\x0f\n\x0bLAYOUT_NHWC\x10\x02*S\n\x03\x46it\x12\x13\n\x0f\x46IT_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x46IT_CENTER_CROP\x10\x01\x12\x0f\n\x0b\x46IT_STRETCH\x10\x02\x12\x11\n\rFIT_LETTERBOX\x10\x03*@\n\x05Gamma\x12\x15\n\x11GAMMA_UNSPECIFIED\x10\x00\x12\x0e\n\nGAMMA_SRGB\x10\x01\x12\x10\n\x0cGAMMA_LINEAR\x10\x02*\xae\x01\n\x0bInputSource\x12\x1c\n\x18INPUT_SOURCE_UNSPECIFIED\x10\x00\x12\x18\n\x14INPUT_SOURCE_REQUEST\x10\x01\x12\x19\n\x15INPUT_SOURCE_METADATA\x10\x02\x12\x1a\n\x16INPUT_SOURCE_SIGNATURE\x10\x03\x12\x16\n\x12INPUT_SOURCE_GRAPH\x10\x04\x12\x18\n\x14INPUT_SOURCE_DEFAULT\x10\x05*e\n\rInterpolation\x12\x1d\n\x19INTERPOLATION_UNSPECIFIED\x10\x00\x12\x1a\n\x16INTERPOLATION_BILINEAR\x10\x01\x12\x19\n\x15INTERPOLATION_BICUBIC\x10\x02*S\n\x07Readout\x12\x17\n\x13READOUT_UNSPECIFIED\x10\x00\x12\x16\n\x12READOUT_ACTIVATION\x10\x01\x12\x17\n\x13READOUT_PROBABILITY\x10\x02*a\n\x07Runtime\x12\x17\n\x13RUNTIME_UNSPECIFIED\x10\x00\x12\x10\n\x0cRUNTIME_AUTO\x10\x01\x12\x11\n\rRUNTIME_TORCH\x10\x02\x12\x18\n\x14RUNTIME_ONNX_RUNTIME\x10\x03*\xcf\x01\n\x13ParityAbsenceReason\x12%\n!PARITY_ABSENCE_REASON_UNSPECIFIED\x10\x00\x12!\n\x1dPARITY_ABSENCE_REASON_REFUSED\x10\x01\x12#\n\x1fPARITY_ABSENCE_REASON_TIMED_OUT\x10\x02\x12!\n\x1dPARITY_ABSENCE_REASON_CRASHED\x10\x03\x12&\n\"PARITY_ABSENCE_REASON_UNTRANSLATED\x10\x04\x42@\n\x10io.facetscope.v1P\x01Z\x1a\x66\x61\x63\x65tscope/v1;facetscopev1\xaa\x02\rFacetscope.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x66\x61\x63\x65tscope/v1/model.proto\x12\rfacetscope.v1\"b\n\x05Model\x12\x10\n\x06\x64igest\x18\x01 \x01(\tH\x00\x12\x10\n\x06inline\x18\x02 \x01(\x0cH\x00\x12+\n\tprecision\x18\x03 \x01(\x0e\x32\x18.facetscope.v1.PrecisionB\x08\n\x06source\"\x99\x03\n\x05Input\x12\x0e\n\x06height\x18\x01 \x01(\r\x12\r\n\x05width\x18\x02 \x01(\r\x12\x10\n\x08\x63hannels\x18\x03 \x01(\r\x12.\n\x0b\x63olor_order\x18\x04 \x01(\x0e\x32\x19.facetscope.v1.ColorOrder\x12%\n\x06layout\x18\x05 \x01(\x0e\x32\x15.facetscope.v1.Layout\x12\x10\n\x03low\x18\x06 \x01(\x01H\x00\x88\x01\x01\x12\x11\n\x04high\x18\x07 \x01(\x01H\x01\x88\x01\x01\x12\x0c\n\x04mean\x18\x08 \x03(\x01\x12\x0b\n\x03std\x18\t \x03(\x01\x12\x1f\n\x03\x66it\x18\n \x01(\x0e\x32\x12.facetscope.v1.Fit\x12\x1a\n\rcrop_fraction\x18\x0b \x01(\x01H\x02\x88\x01\x01\x12\x33\n\rinterpolation\x18\x0c \x01(\x0e\x32\x1c.facetscope.v1.Interpolation\x12\x0e\n\x06resize\x18\r \x01(\r\x12#\n\x05gamma\x18\x0e \x01(\x0e\x32\x14.facetscope.v1.GammaB\x06\n\x04_lowB\x07\n\x05_highB\x10\n\x0e_crop_fraction\"Z\n\x0bInputOrigin\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12*\n\x06source\x18\x02 \x01(\x0e\x32\x1a.facetscope.v1.InputSource\x12\x10\n\x08\x65vidence\x18\x03 \x01(\t\"*\n\x0bInputTensor\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05shape\x18\x02 \x03(\x03\"\xf6\x01\n\x05Layer\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\r\n\x05shape\x18\x03 \x03(\x03\x12\x14\n\x0c\x63hannel_axis\x18\x04 \x01(\r\x12\x10\n\x08\x63hannels\x18\x05 \x01(\r\x12\x0f\n\x07\x61liases\x18\x06 \x03(\t\x12\x0e\n\x06output\x18\x07 \x01(\x08\x12\x36\n\x0freceptive_field\x18\x08 \x01(\x0b\x32\x1d.facetscope.v1.ReceptiveField\x12\x16\n\x0e\x64ifferentiable\x18\x14 \x01(\x08\x12)\n\x08obstacle\x18\x15 \x01(\x0b\x32\x17.facetscope.v1.Obstacle\">\n\x0eReceptiveField\x12\x0c\n\x04size\x18\x01 \x03(\r\x12\x0e\n\x06stride\x18\x02 \x03(\r\x12\x0e\n\x06offset\x18\x03 \x03(\x01\";\n\x08Obstacle\x12\x0c\n\x04node\x18\x01 \x01(\t\x12\x10\n\x08operator\x18\x02 \x01(\t\x12\x0f\n\x07problem\x18\x03 \x01(\t\"\x93\x01\n\x04Unit\x12\r\n\x05layer\x18\x01 \x01(\t\x12\x0f\n\x07\x63hannel\x18\x02 \x01(\r\x12\x10\n\x08position\x18\x03 \x03(\r\x12\x19\n\x0c\x63hannel_axis\x18\x04 \x01(\rH\x00\x88\x01\x01\x12-\n\x07weights\x18\n \x03(\x0b\x32\x1c.facetscope.v1.ChannelWeightB\x0f\n\r_channel_axis\"0\n\rChannelWeight\x12\x0f\n\x07\x63hannel\x18\x01 \x01(\r\x12\x0e\n\x06weight\x18\x02 \x01(\x01\"o\n\x06Parity\x12\x0e\n\x06output\x18\x01 \x01(\t\x12\x18\n\x10largest_absolute\x18\x02 \x01(\x01\x12\x18\n\x10largest_relative\x18\x03 \x01(\x01\x12\x10\n\x08provider\x18\x04 \x01(\t\x12\x0f\n\x07runtime\x18\x14 \x01(\t\"T\n\rParityAbsence\x12\x32\n\x06reason\x18\x01 \x01(\x0e\x32\".facetscope.v1.ParityAbsenceReason\x12\x0f\n\x07problem\x18\x02 \x01(\t*l\n\tPrecision\x12\x19\n\x15PRECISION_UNSPECIFIED\x10\x00\x12\x15\n\x11PRECISION_FLOAT32\x10\x01\x12\x16\n\x12PRECISION_BFLOAT16\x10\x02\x12\x15\n\x11PRECISION_FLOAT64\x10\x03*S\n\nColorOrder\x12\x1b\n\x17\x43OLOR_ORDER_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x43OLOR_ORDER_RGB\x10\x01\x12\x13\n\x0f\x43OLOR_ORDER_BGR\x10\x02*B\n\x06Layout\x12\x16\n\x12LAYOUT_UNSPECIFIED\x10\x00\x12\x0f\n\x0bLAYOUT_NCHW\x10\x01\x12\x0f\n\x0bLAYOUT_NHWC\x10\x02*S\n\x03\x46it\x12\x13\n\x0f\x46IT_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x46IT_CENTER_CROP\x10\x01\x12\x0f\n\x0b\x46IT_STRETCH\x10\x02\x12\x11\n\rFIT_LETTERBOX\x10\x03*@\n\x05Gamma\x12\x15\n\x11GAMMA_UNSPECIFIED\x10\x00\x12\x0e\n\nGAMMA_SRGB\x10\x01\x12\x10\n\x0cGAMMA_LINEAR\x10\x02*\xae\x01\n\x0bInputSource\x12\x1c\n\x18INPUT_SOURCE_UNSPECIFIED\x10\x00\x12\x18\n\x14INPUT_SOURCE_REQUEST\x10\x01\x12\x19\n\x15INPUT_SOURCE_METADATA\x10\x02\x12\x1a\n\x16INPUT_SOURCE_SIGNATURE\x10\x03\x12\x16\n\x12INPUT_SOURCE_GRAPH\x10\x04\x12\x18\n\x14INPUT_SOURCE_DEFAULT\x10\x05*e\n\rInterpolation\x12\x1d\n\x19INTERPOLATION_UNSPECIFIED\x10\x00\x12\x1a\n\x16INTERPOLATION_BILINEAR\x10\x01\x12\x19\n\x15INTERPOLATION_BICUBIC\x10\x02*S\n\x07Readout\x12\x17\n\x13READOUT_UNSPECIFIED\x10\x00\x12\x16\n\x12READOUT_ACTIVATION\x10\x01\x12\x17\n\x13READOUT_PROBABILITY\x10\x02*a\n\x07Runtime\x12\x17\n\x13RUNTIME_UNSPECIFIED\x10\x00\x12\x10\n\x0cRUNTIME_AUTO\x10\x01\x12\x11\n\rRUNTIME_TORCH\x10\x02\x12\x18\n\x14RUNTIME_ONNX_RUNTIME\x10\x03*\xcf\x01\n\x13ParityAbsenceReason\x12%\n!PARITY_ABSENCE_REASON_UNSPECIFIED\x10\x00\x12!\n\x1dPARITY_ABSENCE_REASON_REFUSED\x10\x01\x12#\n\x1fPARITY_ABSENCE_REASON_TIMED_OUT\x10\x02\x12!\n\x1dPARITY_ABSENCE_REASON_CRASHED\x10\x03\x12&\n\"PARITY_ABSENCE_REASON_UNTRANSLATED\x10\x04\x42@\n\x10io.facetscope.v1P\x01Z\x1a\x66\x61\x63\x65tscope/v1;facetscopev1\xaa\x02\rFacetscope.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,26 +32,26 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'model_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\020io.facetscope.v1P\001Z\032facetscope/v1;facetscopev1\252\002\rFacetscope.V1'
-  _globals['_PRECISION']._serialized_start=1367
-  _globals['_PRECISION']._serialized_end=1475
-  _globals['_COLORORDER']._serialized_start=1477
-  _globals['_COLORORDER']._serialized_end=1560
-  _globals['_LAYOUT']._serialized_start=1562
-  _globals['_LAYOUT']._serialized_end=1628
-  _globals['_FIT']._serialized_start=1630
-  _globals['_FIT']._serialized_end=1713
-  _globals['_GAMMA']._serialized_start=1715
-  _globals['_GAMMA']._serialized_end=1779
-  _globals['_INPUTSOURCE']._serialized_start=1782
-  _globals['_INPUTSOURCE']._serialized_end=1956
-  _globals['_INTERPOLATION']._serialized_start=1958
-  _globals['_INTERPOLATION']._serialized_end=2059
-  _globals['_READOUT']._serialized_start=2061
-  _globals['_READOUT']._serialized_end=2144
-  _globals['_RUNTIME']._serialized_start=2146
-  _globals['_RUNTIME']._serialized_end=2243
-  _globals['_PARITYABSENCEREASON']._serialized_start=2246
-  _globals['_PARITYABSENCEREASON']._serialized_end=2453
+  _globals['_PRECISION']._serialized_start=1465
+  _globals['_PRECISION']._serialized_end=1573
+  _globals['_COLORORDER']._serialized_start=1575
+  _globals['_COLORORDER']._serialized_end=1658
+  _globals['_LAYOUT']._serialized_start=1660
+  _globals['_LAYOUT']._serialized_end=1726
+  _globals['_FIT']._serialized_start=1728
+  _globals['_FIT']._serialized_end=1811
+  _globals['_GAMMA']._serialized_start=1813
+  _globals['_GAMMA']._serialized_end=1877
+  _globals['_INPUTSOURCE']._serialized_start=1880
+  _globals['_INPUTSOURCE']._serialized_end=2054
+  _globals['_INTERPOLATION']._serialized_start=2056
+  _globals['_INTERPOLATION']._serialized_end=2157
+  _globals['_READOUT']._serialized_start=2159
+  _globals['_READOUT']._serialized_end=2242
+  _globals['_RUNTIME']._serialized_start=2244
+  _globals['_RUNTIME']._serialized_end=2341
+  _globals['_PARITYABSENCEREASON']._serialized_start=2344
+  _globals['_PARITYABSENCEREASON']._serialized_end=2551
   _globals['_MODEL']._serialized_start=44
   _globals['_MODEL']._serialized_end=142
   _globals['_INPUT']._serialized_start=145
@@ -66,10 +66,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RECEPTIVEFIELD']._serialized_end=1003
   _globals['_OBSTACLE']._serialized_start=1005
   _globals['_OBSTACLE']._serialized_end=1064
-  _globals['_UNIT']._serialized_start=1066
-  _globals['_UNIT']._serialized_end=1166
-  _globals['_PARITY']._serialized_start=1168
-  _globals['_PARITY']._serialized_end=1279
-  _globals['_PARITYABSENCE']._serialized_start=1281
-  _globals['_PARITYABSENCE']._serialized_end=1365
+  _globals['_UNIT']._serialized_start=1067
+  _globals['_UNIT']._serialized_end=1214
+  _globals['_CHANNELWEIGHT']._serialized_start=1216
+  _globals['_CHANNELWEIGHT']._serialized_end=1264
+  _globals['_PARITY']._serialized_start=1266
+  _globals['_PARITY']._serialized_end=1377
+  _globals['_PARITYABSENCE']._serialized_start=1379
+  _globals['_PARITYABSENCE']._serialized_end=1463
 # @@protoc_insertion_point(module_scope)

@@ -630,7 +630,7 @@ Global___Obstacle: typing_extensions.TypeAlias = Obstacle
 
 @typing.final
 class Unit(google.protobuf.message.Message):
-    """One channel of one layer: the thing that a visualization explains."""
+    """One channel of one layer, or a direction between them: the thing that a visualization explains."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -638,10 +638,11 @@ class Unit(google.protobuf.message.Message):
     CHANNEL_FIELD_NUMBER: builtins.int
     POSITION_FIELD_NUMBER: builtins.int
     CHANNEL_AXIS_FIELD_NUMBER: builtins.int
+    WEIGHTS_FIELD_NUMBER: builtins.int
     layer: builtins.str
     """Name of the layer, or one of its aliases. Required."""
     channel: builtins.int
-    """Zero-based index along the layer's channel axis."""
+    """Zero-based index along the layer's channel axis. MUST be 0 where there are weights."""
     channel_axis: builtins.int
     """Axis of the layer's shape that counts channels, from 1, where the caller knows better than
     `Layer.channel_axis`. If unset, that.
@@ -652,6 +653,15 @@ class Unit(google.protobuf.message.Message):
         If empty, the whole channel: the mean over its positions.
         """
 
+    @property
+    def weights(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___ChannelWeight]:
+        """For a direction of the layer: its channels with their weights, in any order. The unit's activation is
+        the sum of their products, at the position or in the mean over all. A concept vector has a weight
+        for every channel; one channel with the weight -1 is a negative objective. At least one weight MUST NOT be
+        0; channels without a weight have 0. If empty, the unit is `channel`. A direction has no
+        probability, and no image is predicted to be one.
+        """
+
     def __init__(
         self,
         *,
@@ -659,12 +669,35 @@ class Unit(google.protobuf.message.Message):
         channel: builtins.int = ...,
         position: collections.abc.Iterable[builtins.int] | None = ...,
         channel_axis: builtins.int | None = ...,
+        weights: collections.abc.Iterable[Global___ChannelWeight] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_channel_axis", b"_channel_axis", "channel_axis", b"channel_axis"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_channel_axis", b"_channel_axis", "channel", b"channel", "channel_axis", b"channel_axis", "layer", b"layer", "position", b"position"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_channel_axis", b"_channel_axis", "channel", b"channel", "channel_axis", b"channel_axis", "layer", b"layer", "position", b"position", "weights", b"weights"]) -> None: ...
     def WhichOneof(self, oneof_group: typing.Literal["_channel_axis", b"_channel_axis"]) -> typing.Literal["channel_axis"] | None: ...
 
 Global___Unit: typing_extensions.TypeAlias = Unit
+
+@typing.final
+class ChannelWeight(google.protobuf.message.Message):
+    """How much a channel counts for in a direction."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    CHANNEL_FIELD_NUMBER: builtins.int
+    WEIGHT_FIELD_NUMBER: builtins.int
+    channel: builtins.int
+    """Zero-based index along the layer's channel axis, at most once in a direction."""
+    weight: builtins.float
+    """Factor of its activation. Finite; 0 is as good as no weight."""
+    def __init__(
+        self,
+        *,
+        channel: builtins.int = ...,
+        weight: builtins.float = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["channel", b"channel", "weight", b"weight"]) -> None: ...
+
+Global___ChannelWeight: typing_extensions.TypeAlias = ChannelWeight
 
 @typing.final
 class Parity(google.protobuf.message.Message):
