@@ -111,6 +111,7 @@ EVENTS = (
         start_activation=3.0,
         natural=events.NaturalComparison(150, 18.5, 100.0),
         steps=370,
+        field=events.Box(left=3, top=0, width=11, height=8),
     ),
     events.UnitSkipped(UNIT, "UNIT_SILENT", "nothing in the images excites it"),
     events.Manifest(

@@ -262,7 +262,19 @@ class NaturalComparison:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SynthesizedImage:
-    """A finished image, and what the unit says of exactly these pixels."""
+    """A finished image, and what the unit says of exactly these pixels.
+
+    Attributes:
+        unit: The unit.
+        index: Facet that it is for, or index of its start.
+        picture: The whole canvas, at the size of the network's input.
+        activation: Of the unit.
+        probability: Of the unit; ``None`` where it is no class.
+        start_activation: Of the unit, for what the ascent started from.
+        natural: How the activation compares; ``None`` without an image set.
+        steps: How many were taken.
+        field: What of the picture the unit depends on; ``None`` where that is all, or not known.
+    """
 
     unit: Unit
     index: int
@@ -272,6 +284,7 @@ class SynthesizedImage:
     start_activation: float
     natural: NaturalComparison | None
     steps: int
+    field: Box | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from facetscope.domain.errors import (
     ReadoutUndefinedError,
 )
 from facetscope.domain.events import (
+    Box,
     NaturalComparison,
     Preview,
     Progress,
@@ -24,6 +25,7 @@ from facetscope.domain.events import (
 from facetscope.domain.jobs import Synthesis
 from facetscope.domain.schedules import CENTER_BIASED, Schedule
 from facetscope.domain.units import Layer, Readout, Unit
+from facetscope.engine.sights import box_at
 from facetscope.images.encoding import png
 from facetscope.images.preprocessing import Preprocessing
 from facetscope.models.network import Network
@@ -51,6 +53,14 @@ class Target:
     def has_probability(self) -> bool:
         """Whether the unit is a class."""
         return self.network.is_classes(self.layer) and not self.unit.is_direction
+
+    @property
+    def field(self) -> Box | None:
+        """What of the picture a unit at a position depends on, where that is known."""
+        if self.unit.position is None or self.layer.receptive_field is None:
+            return None
+        row, column = self.unit.position
+        return box_at(self.layer.receptive_field, (row, column), *self.shape[1:])
 
     def objectives(self) -> Mapping[Readout, Callable[[Tensor], Tensor]]:
         """What can be maximized, as functions of pixels in [0, 255], one score for each image."""
@@ -212,6 +222,7 @@ def _images(
             start_activation=float(start_activations[index]),
             natural=None if natural is None else _compared(activation, natural),
             steps=steps,
+            field=target.field,
         )
 
 

@@ -202,6 +202,7 @@ def _image(image: SynthesizedImage) -> synthesis_pb2.SynthesizedImage:
         start_activation=image.start_activation,
         natural=_natural(image.natural),
         steps=image.steps,
+        field=_box(image.field),
     )
 
 

@@ -49,6 +49,24 @@ def test_what_is_missing_leaves_no_gap(events):
     assert contact_sheet(report_of(*events)).width <= whole.width
 
 
+def test_what_a_neuron_sees_is_framed():
+    """A reader looks there, and not at the rest of the picture."""
+    neuron, alarm = image(), ImageColor.getrgb(ALARM)
+    assert alarm not in contact_sheet(report_of(neuron)).get_flattened_data()
+    neuron.image.field.CopyFrom(facet_pb2.Box(left=2, top=1, width=3, height=2))
+    sheet = contact_sheet(report_of(neuron))
+    scale = CELL // neuron.image.picture.width
+    red = [
+        divmod(place, sheet.width)
+        for place, color in enumerate(sheet.get_flattened_data())
+        if color == alarm
+    ]
+    rows, columns = ({*axis} for axis in zip(*red, strict=True))
+    assert max(rows) - min(rows) == 2 * scale + 1
+    assert max(columns) - min(columns) == 3 * scale + 1
+    assert min(rows) == HEAD + scale - 1
+
+
 def test_signs_are_written_in_the_color_of_alarm():
     """What casts doubt on a facet must not be overlooked."""
     alarm = ImageColor.getrgb(ALARM)

@@ -58,10 +58,10 @@ class Pen:
             self._fonts[size] = ImageFont.load_default(size)
         self._draw.text(at, text, ink, self._fonts[size], anchor)
 
-    def frame(self, at: tuple[int, int], size: tuple[int, int]) -> None:
+    def frame(self, at: tuple[int, int], size: tuple[int, int], *, ink: str = LINE) -> None:
         """Draw a thin frame, just outside of a field of this size."""
         (left, top), (width, height) = at, size
-        self._draw.rectangle((left - 1, top - 1, left + width, top + height), outline=LINE)
+        self._draw.rectangle((left - 1, top - 1, left + width, top + height), outline=ink)
 
     def put(self, picture: Image.Image, at: tuple[int, int], size: tuple[int, int]) -> None:
         """Put ``picture`` into the middle of a field of this size."""

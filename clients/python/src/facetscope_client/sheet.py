@@ -175,6 +175,8 @@ def _draw_row(pen: Pen, report: UnitReport, index: int, columns: _Columns, *, to
         _draw_facet(pen, facet, columns, top=top)
     if (image := report.images.get(index)) is not None:
         _draw_picture(pen, image.picture, (columns.image, top))
+        if image.HasField("field"):
+            _draw_field(pen, image, (columns.image, top))
         _draw_figures(pen, image, columns.figures, top)
 
 
@@ -216,6 +218,17 @@ def _sign(flag: FacetFlag) -> str:
 def _draw_picture(pen: Pen, picture: EncodedImage, at: tuple[int, int], side: int = CELL) -> None:
     shown = Image.open(BytesIO(picture.data), formats=MEDIA).convert("RGB")
     pen.put(_fitted(shown, side), at, (side, side))
+
+
+def _draw_field(pen: Pen, image: SynthesizedImage, at: tuple[int, int]) -> None:
+    """Frame the part of its picture that the unit depends on."""
+    size, box = (image.picture.width, image.picture.height), image.field
+    scale = CELL // max(size) if CELL // max(size) > 1 else CELL / max(size)
+    left, top = (
+        begin + (CELL - round(side * scale)) // 2 + round(place * scale)
+        for begin, side, place in zip(at, size, (box.left, box.top), strict=True)
+    )
+    pen.frame((left, top), (round(box.width * scale), round(box.height * scale)), ink=ALARM)
 
 
 def _fitted(picture: Image.Image, side: int) -> Image.Image:

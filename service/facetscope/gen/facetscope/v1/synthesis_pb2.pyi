@@ -269,6 +269,7 @@ class SynthesizedImage(google.protobuf.message.Message):
     START_ACTIVATION_FIELD_NUMBER: builtins.int
     NATURAL_FIELD_NUMBER: builtins.int
     STEPS_FIELD_NUMBER: builtins.int
+    FIELD_FIELD_NUMBER: builtins.int
     index: builtins.int
     """Facet that it is for, or index of its start."""
     activation: builtins.float
@@ -291,6 +292,12 @@ class SynthesizedImage(google.protobuf.message.Message):
     def natural(self) -> Global___NaturalComparison:
         """How the activation compares with those of the images of the set. Unset without an image set."""
 
+    @property
+    def field(self) -> facet_pb2.Box:
+        """The part of the picture that the unit depends on, clipped at the borders; its activation says nothing
+        of the rest. Set for a unit at a position of a layer with a `Layer.receptive_field`, and only there.
+        """
+
     def __init__(
         self,
         *,
@@ -302,9 +309,10 @@ class SynthesizedImage(google.protobuf.message.Message):
         start_activation: builtins.float = ...,
         natural: Global___NaturalComparison | None = ...,
         steps: builtins.int = ...,
+        field: facet_pb2.Box | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_natural", b"_natural", "_probability", b"_probability", "natural", b"natural", "picture", b"picture", "probability", b"probability", "unit", b"unit"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_natural", b"_natural", "_probability", b"_probability", "activation", b"activation", "index", b"index", "natural", b"natural", "picture", b"picture", "probability", b"probability", "start_activation", b"start_activation", "steps", b"steps", "unit", b"unit"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_natural", b"_natural", "_probability", b"_probability", "field", b"field", "natural", b"natural", "picture", b"picture", "probability", b"probability", "unit", b"unit"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_natural", b"_natural", "_probability", b"_probability", "activation", b"activation", "field", b"field", "index", b"index", "natural", b"natural", "picture", b"picture", "probability", b"probability", "start_activation", b"start_activation", "steps", b"steps", "unit", b"unit"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_natural", b"_natural"]) -> typing.Literal["natural"] | None: ...
     @typing.overload
