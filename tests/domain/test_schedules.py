@@ -6,14 +6,14 @@ from math import inf, nan
 import pytest
 
 from facetscope.domain.errors import InvalidFieldError
-from facetscope.domain.schedules import CENTER_BIASED, MEAN_IMAGE, Phase, Schedule
+from facetscope.domain.schedules import AUTHORS_CODE, CENTER_BIASED, MEAN_IMAGE, Phase, Schedule
 
 PHASE = Phase(10, (1.0, 2.0), (0.4, 0.4))
 
 
 def test_the_presets_have_the_steps_of_the_published_code():
     """What is compared with the paper must be as long as in the paper."""
-    assert (MEAN_IMAGE.steps, CENTER_BIASED.steps) == (370, 530)
+    assert (MEAN_IMAGE.steps, CENTER_BIASED.steps, AUTHORS_CODE.steps) == (370, 530, 370)
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,9 @@ from tests import examples
 from tests.support import details, reason
 
 from facetscope.domain import errors, jobs
+from facetscope.domain.events import Progress, Work
 from facetscope.domain.inputs import Source
-from facetscope.domain.schedules import CENTER_BIASED
+from facetscope.domain.schedules import AUTHORS_CODE, CENTER_BIASED
 from facetscope.domain.units import Unit
 from facetscope.gen.facetscope.v1 import facet_pb2, model_pb2, synthesis_pb2
 from facetscope.gen.facetscope.v1 import inspection_pb2 as pb
@@ -21,6 +22,7 @@ from facetscope.rpc.status import CODE_OF
 
 MODEL = {"digest": examples.DIGEST}
 UNIT = {"layer": "fc", "channel": 7}
+DIRECTION = Unit("fc", 0, (2,), weights=((3, 0.5), (8, -1.0)))
 IMAGES = {"digests": [examples.DIGEST]}
 DISCOVER = ParseDict({"model": MODEL, "unit": UNIT, "images": IMAGES}, pb.DiscoverFacetsRequest())
 INSPECT = ParseDict({"model": MODEL, "units": [UNIT], "images": IMAGES}, pb.InspectUnitsRequest())
@@ -191,6 +193,45 @@ async def test_an_image_starts_from_the_mean_of_its_facet(stub, engine):
     (job,) = engine.jobs
     assert job.synthesis.start is jobs.Start.FACET_MEAN
     assert job.synthesis.schedule == CENTER_BIASED
+
+
+@pytest.mark.parametrize(
+    ("asked", "understood"),
+    [
+        ({"preset": "SCHEDULE_PRESET_AUTHORS_CODE"}, AUTHORS_CODE),
+        (
+            {"preset": "SCHEDULE_PRESET_CENTER_BIASED", "authorsSteps": True},
+            replace(CENTER_BIASED, authors_steps=True),
+        ),
+        (
+            {"preset": "SCHEDULE_PRESET_MEAN_IMAGE", "authorsRamps": True, "authorsSteps": True},
+            AUTHORS_CODE,
+        ),
+    ],
+)
+async def test_the_authors_ways_are_read(stub, engine, asked, understood):
+    """As a preset, or as options of another: what is not asked for stays ours."""
+    request = pb.InspectUnitsRequest()
+    request.CopyFrom(INSPECT)
+    ParseDict({"schedule": asked}, request.synthesis)
+    async for _ in stub.InspectUnits(request):
+        pass
+    (job,) = engine.jobs
+    assert job.synthesis.schedule == understood
+
+
+async def test_a_direction_is_read_and_given_back(stub, engine):
+    """In its one form, whatever order the weights came in."""
+    weights = [{"channel": 8, "weight": -1.0}, {"channel": 3, "weight": 0.5}, {"channel": 5}]
+    request = pb.MaximizeActivationRequest(
+        model=MODEL, unit={"layer": "fc", "weights": weights, "position": [2]}
+    )
+    engine.script = [Progress(work=Work.SYNTHESIZING, unit=DIRECTION)]
+    (event,) = [response.event async for response in stub.MaximizeActivation(request)]
+    (job,) = engine.jobs
+    assert job.unit == DIRECTION
+    assert [each.channel for each in event.progress.unit.weights] == [3, 8]
+    assert [each.weight for each in event.progress.unit.weights] == [0.5, -1.0]
 
 
 async def test_inline_models_are_kept_under_their_digest(stub, engine, store):

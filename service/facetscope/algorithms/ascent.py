@@ -6,10 +6,16 @@ code does it: jittered crops, mean-normalized gradients, total-variation denoisi
 
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import torch
 from torch import Tensor
 
+from facetscope.algorithms.authors import (
+    denoise_by_split_bregman,
+    mean_of_masked,
+    resize_by_splines,
+)
 from facetscope.algorithms.canvases import (
     Size,
     crop,
@@ -54,6 +60,34 @@ class Step:
         return fit(self.canvas, self.size)
 
 
+@dataclass(frozen=True, slots=True)
+class Arithmetic:
+    """What a schedule leaves open of a step.
+
+    Attributes:
+        resize: A canvas to a multiple of its size.
+        whole: A crop's place between pixels to a pixel.
+        steepness: Mean absolute gradient of images, of all of it and of the part that is updated.
+        denoise: Crops by a weight.
+    """
+
+    resize: Callable[..., Canvas]
+    whole: Callable[[float], int]
+    steepness: Callable[[Images, Tensor], Tensor]
+    denoise: Callable[[Images, float], Images]
+
+
+def _mean_of_all(gradient: Images, _: Tensor) -> Tensor:
+    return gradient.abs().mean(dim=(1, 2, 3), keepdim=True)
+
+
+OWN: Final = Arithmetic(resize, round, _mean_of_all, denoise)
+"""Bilinear, to the nearest, and denoised to the end."""
+
+AUTHORS: Final = Arithmetic(resize_by_splines, int, mean_of_masked, denoise_by_split_bregman)
+"""As ``Schedule.authors_steps`` has it."""
+
+
 def ascend(
     objectives: Mapping[Readout, Objective],
     start: Images,
@@ -78,28 +112,37 @@ def ascend(
         FloatingPointError: A score or gradient is NaN or infinite; the message names the image.
     """
     canvas, size, index = start.detach(), height_width(start), 0
+    by = AUTHORS if schedule.authors_steps else OWN
     for number, phase in enumerate(schedule.phases):
-        canvas = resize(canvas, phase.scale, at_least=size)
+        canvas = by.resize(canvas, phase.scale, at_least=size)
         room = slack(canvas, size)
         for now in settings(phase, authors_ramps=schedule.authors_ramps):
-            origins = random_origins(room, window=phase.window, generators=generators)
+            origins = random_origins(
+                room, window=phase.window, generators=generators, whole=by.whole
+            )
             crops = crop(canvas, origins, size)
-            scores, direction = _slope(objectives[phase.readout], crops)
-            _central(crops, phase).add_(_central(direction, phase), alpha=now.step_size)
-            smooth = denoise(crops.clamp_(*value_range), tv_weight_for(now.tv_weight, *size))
+            scores, direction = _slope(objectives[phase.readout], crops, phase, by)
+            _central(crops, phase).add_(direction, alpha=now.step_size)
+            smooth = by.denoise(crops.clamp_(*value_range), tv_weight_for(now.tv_weight, *size))
             canvas, index = paste(canvas, smooth, origins), index + 1
             yield Step(index, number, canvas, size, scores)
 
 
 @torch.enable_grad()
-def _slope(objective: Objective, images: Images) -> tuple[Scores, Images]:
-    """Scores, and gradients divided by their mean absolute value; a zero gradient stays zero."""
+def _slope(
+    objective: Objective, images: Images, phase: Phase, by: Arithmetic
+) -> tuple[Scores, Tensor]:
+    """Scores, and what of their gradients the phase updates, divided by their mean absolute value.
+
+    A zero gradient stays zero.
+    """
     leaves = images.detach().requires_grad_()
     scores = objective(leaves)
     (gradient,) = torch.autograd.grad(scores.sum(), leaves)
-    steepness = gradient.abs().mean(dim=(1, 2, 3), keepdim=True)
+    central = _central(gradient, phase)
+    steepness = by.steepness(gradient, central)
     _check_finite(scores.detach() + steepness.flatten())
-    return scores.detach(), gradient / steepness.clamp_(min=torch.finfo(steepness.dtype).tiny)
+    return scores.detach(), central / steepness.clamp_(min=torch.finfo(steepness.dtype).tiny)
 
 
 def _check_finite(evidence: Scores) -> None:

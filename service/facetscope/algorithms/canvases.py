@@ -1,6 +1,6 @@
 """Canvases: images that may be larger than a network's input, seen through crops of its size."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch.nn.functional import interpolate
@@ -22,11 +22,16 @@ def height_width(images: Images) -> Size:
 
 def resize(canvas: Images, scale: float, *, at_least: Size) -> Canvas:
     """``canvas`` with sides ``scale`` times as long, and no shorter than ``at_least``."""
+    return fit(canvas, size_of(canvas, scale, at_least=at_least))
+
+
+def size_of(canvas: Images, scale: float, *, at_least: Size) -> Size:
+    """The size of ``canvas`` with sides ``scale`` times as long, and no shorter than these."""
     height, width = (
         max(round(side * scale), least)
         for side, least in zip(height_width(canvas), at_least, strict=True)
     )
-    return fit(canvas, (height, width))
+    return height, width
 
 
 def fit(canvas: Canvas, size: Size) -> Images:
@@ -39,7 +44,11 @@ def fit(canvas: Canvas, size: Size) -> Images:
 
 
 def random_origins(
-    slack: Size, *, window: float, generators: Sequence[torch.Generator]
+    slack: Size,
+    *,
+    window: float,
+    generators: Sequence[torch.Generator],
+    whole: Callable[[float], int] = round,
 ) -> list[Origin]:
     """An origin for each generator, around the one that centres the crop.
 
@@ -47,19 +56,17 @@ def random_origins(
         slack: By how much the canvas exceeds the crop.
         window: Standard deviation, as a fraction of ``slack``; origins are clipped to it.
         generators: One for each image; each gives two numbers, whatever the slack.
+        whole: How places between pixels become pixels.
     """
+    deviates = [torch.randn(2, generator=each, device=each.device).tolist() for each in generators]
     return [
-        _origin(slack, window, torch.randn(2, generator=each, device=each.device).tolist())
-        for each in generators
+        (_origin(slack[0], window * row, whole), _origin(slack[1], window * column, whole))
+        for row, column in deviates
     ]
 
 
-def _origin(slack: Size, window: float, deviates: Sequence[float]) -> Origin:
-    row, column = (
-        min(max(round(room * (0.5 + window * deviate)), 0), room)
-        for room, deviate in zip(slack, deviates, strict=True)
-    )
-    return row, column
+def _origin(room: int, deviation: float, whole: Callable[[float], int]) -> int:
+    return min(max(whole(room * (0.5 + deviation)), 0), room)
 
 
 def crop(canvas: Canvas, origins: Sequence[Origin], size: Size) -> Images:

@@ -1,4 +1,4 @@
-"""How a synthesis proceeds: phases of gradient ascent, and the two published schedules.
+"""How a synthesis proceeds: phases of gradient ascent, and the published schedules.
 
 Nguyen, Yosinski & Clune, "Multifaceted Feature Visualization" (2016), arXiv:1602.03616, as their
 code has them.
@@ -80,10 +80,15 @@ class Schedule:
         authors_ramps: Ramp as the authors' script does: the weight of the total variation runs from
             start * (1 - 1/n) to about start + end, and step sizes that are whole numbers are cut to
             whole numbers.
+        authors_steps: Step as the authors' script does: the canvas is resized by cubic splines,
+            crops begin at the pixel before their place, a phase with a margin divides by the mean
+            of the gradient with zeros in the margin, and denoising ends after 100 iterations of
+            split Bregman, wherever that is.
     """
 
     phases: tuple[Phase, ...]
     authors_ramps: bool = False
+    authors_steps: bool = False
 
     def __post_init__(self) -> None:
         """Refuse too few or too many phases or steps, and canvases too large.
@@ -136,3 +141,6 @@ CENTER_BIASED = Schedule(
     )
 )
 """Center-biased regularization: a blurry image first, then the centre more than the edges."""
+
+AUTHORS_CODE = Schedule(MEAN_IMAGE.phases, authors_ramps=True, authors_steps=True)
+"""Sharpens a facet's mean image as the script that came with the paper does, step by step."""

@@ -34,7 +34,7 @@ from facetscope.domain.jobs import (
     TopImages,
     View,
 )
-from facetscope.domain.schedules import CENTER_BIASED, MEAN_IMAGE, Phase, Schedule
+from facetscope.domain.schedules import AUTHORS_CODE, CENTER_BIASED, MEAN_IMAGE, Phase, Schedule
 from facetscope.domain.units import Readout, Unit
 from facetscope.gen.facetscope.v1 import facet_pb2, inspection_pb2, model_pb2, synthesis_pb2
 
@@ -50,6 +50,7 @@ PRESETS: Final = {
     synthesis_pb2.SCHEDULE_PRESET_UNSPECIFIED: MEAN_IMAGE,
     synthesis_pb2.SCHEDULE_PRESET_MEAN_IMAGE: MEAN_IMAGE,
     synthesis_pb2.SCHEDULE_PRESET_CENTER_BIASED: CENTER_BIASED,
+    synthesis_pb2.SCHEDULE_PRESET_AUTHORS_CODE: AUTHORS_CODE,
 }
 
 DISCOVERY_PRESETS: Final = {
@@ -265,8 +266,12 @@ def _schedule(message: synthesis_pb2.Schedule) -> Schedule:
         raise InvalidFieldError("synthesis.schedule", "give a preset or phases, not both")
     if message.preset not in PRESETS:
         raise InvalidFieldError("synthesis.schedule.preset", f"{message.preset} is unknown")
-    phases = tuple(map(_phase, message.phases)) or PRESETS[message.preset].phases
-    return Schedule(phases, authors_ramps=message.authors_ramps)
+    preset = PRESETS[message.preset]
+    return Schedule(
+        tuple(map(_phase, message.phases)) or preset.phases,
+        authors_ramps=message.authors_ramps or preset.authors_ramps,
+        authors_steps=message.authors_steps or preset.authors_steps,
+    )
 
 
 def _phase(message: synthesis_pb2.Phase) -> Phase:

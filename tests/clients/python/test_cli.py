@@ -60,7 +60,10 @@ from facetscope_client.gen.facetscope.v1.model_pb2 import (
     ParityAbsence,
     ReceptiveField,
 )
-from facetscope_client.gen.facetscope.v1.synthesis_pb2 import SCHEDULE_PRESET_CENTER_BIASED
+from facetscope_client.gen.facetscope.v1.synthesis_pb2 import (
+    SCHEDULE_PRESET_AUTHORS_CODE,
+    SCHEDULE_PRESET_CENTER_BIASED,
+)
 
 COMMAND = [sys.executable, "-m", "facetscope_client"]
 
@@ -121,6 +124,14 @@ def test_options_become_the_request(inspect, scripted):
     assert (request.discovery.seed, request.synthesis.seed) == (7, 7)
     assert request.synthesis.schedule.preset == SCHEDULE_PRESET_CENTER_BIASED
     assert request.input == Input()
+
+
+def test_the_authors_code_is_a_schedule(inspect, scripted):
+    """Whoever compares with the paper names it as they name the others."""
+    scripted.scripts = [INSPECTION]
+    inspect("--schedule", "authors-code")
+    preset = scripted.requests[-1].synthesis.schedule.preset
+    assert preset == SCHEDULE_PRESET_AUTHORS_CODE
 
 
 def test_ways_of_finding_facets_become_the_request(inspect, scripted):

@@ -14,6 +14,7 @@ from facetscope_client.directions import read_direction
 from facetscope_client.gen.facetscope.v1.facet_pb2 import FacetRange, Selection
 from facetscope_client.gen.facetscope.v1.model_pb2 import Unit
 from facetscope_client.gen.facetscope.v1.synthesis_pb2 import (
+    SCHEDULE_PRESET_AUTHORS_CODE,
     SCHEDULE_PRESET_CENTER_BIASED,
     SCHEDULE_PRESET_MEAN_IMAGE,
     Schedule,
@@ -25,6 +26,7 @@ PUBLISHED: Final[Mapping[str, SchedulePreset.ValueType]] = MappingProxyType(
     {
         "mean-image": SCHEDULE_PRESET_MEAN_IMAGE,
         "center-biased": SCHEDULE_PRESET_CENTER_BIASED,
+        "authors-code": SCHEDULE_PRESET_AUTHORS_CODE,
     }
 )
 """The published schedules, as people type them."""

@@ -38,7 +38,8 @@ class SynthesisOptions:
             parser=parse_schedule,
             metavar="NAME|FILE.json",
             help="`mean-image` sharpens the mean image of the facet; `center-biased` makes one "
-            "object in the middle; a file holds phases of your own, as the contract's Schedule. "
+            "object in the middle; `authors-code` follows the script of the paper's authors step "
+            "by step; a file holds phases of your own, as the contract's Schedule. "
             "Default: mean-image.",
         ),
     ] = None

@@ -63,6 +63,10 @@ class _SchedulePresetEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper.
     """Center-biased regularization: a blurry image first, then the centre more than the edges, in 5
     phases and 530 steps. Reads the probability first where the layer has one.
     """
+    SCHEDULE_PRESET_AUTHORS_CODE: _SchedulePreset.ValueType  # 3
+    """MEAN_IMAGE with authors_ramps and authors_steps: what the script that came with the paper does, step by
+    step, at any size of the input. Its crops are drawn from this service's own random numbers.
+    """
 
 class SchedulePreset(_SchedulePreset, metaclass=_SchedulePresetEnumTypeWrapper):
     """A published schedule."""
@@ -74,6 +78,10 @@ SCHEDULE_PRESET_MEAN_IMAGE: SchedulePreset.ValueType  # 1
 SCHEDULE_PRESET_CENTER_BIASED: SchedulePreset.ValueType  # 2
 """Center-biased regularization: a blurry image first, then the centre more than the edges, in 5
 phases and 530 steps. Reads the probability first where the layer has one.
+"""
+SCHEDULE_PRESET_AUTHORS_CODE: SchedulePreset.ValueType  # 3
+"""MEAN_IMAGE with authors_ramps and authors_steps: what the script that came with the paper does, step by
+step, at any size of the input. Its crops are drawn from this service's own random numbers.
 """
 Global___SchedulePreset: typing_extensions.TypeAlias = SchedulePreset
 
@@ -136,12 +144,20 @@ class Schedule(google.protobuf.message.Message):
     PRESET_FIELD_NUMBER: builtins.int
     PHASES_FIELD_NUMBER: builtins.int
     AUTHORS_RAMPS_FIELD_NUMBER: builtins.int
+    AUTHORS_STEPS_FIELD_NUMBER: builtins.int
     preset: Global___SchedulePreset.ValueType
     """A published schedule. MUST be unspecified where phases are given."""
     authors_ramps: builtins.bool
     """Ramps as the authors' script computes them, by operator precedence: the weight of the total
     variation runs from start * (1 - 1/n) to about start + end, and step sizes that are whole numbers
     are cut to whole numbers. If false, ramps are linear from start to end.
+    """
+    authors_steps: builtins.bool
+    """Steps as the authors' script takes them: the canvas is resized by cubic splines
+    (`scipy.ndimage.zoom`); crops begin at the pixel before their place, not at the nearest; phases with a
+    margin divide by the mean of a gradient that is 0 in the margin, so their steps are larger inside; and
+    denoising ends after 100 iterations of split Bregman (scikit-image's `denoise_tv_bregman`), which at
+    small weights is before it is done. It runs on the CPU, also where the model does not.
     """
     @property
     def phases(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___Phase]:
@@ -153,8 +169,9 @@ class Schedule(google.protobuf.message.Message):
         preset: Global___SchedulePreset.ValueType = ...,
         phases: collections.abc.Iterable[Global___Phase] | None = ...,
         authors_ramps: builtins.bool = ...,
+        authors_steps: builtins.bool = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["authors_ramps", b"authors_ramps", "phases", b"phases", "preset", b"preset"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["authors_ramps", b"authors_ramps", "authors_steps", b"authors_steps", "phases", b"phases", "preset", b"preset"]) -> None: ...
 
 Global___Schedule: typing_extensions.TypeAlias = Schedule
 
