@@ -56,6 +56,11 @@ def _parser() -> argparse.ArgumentParser:
         type=int,
         help=f"memory of pictures that a worker decodes ahead ({default.decoded_bytes})",
     )
+    parser.add_argument(
+        "--synthesis-budget",
+        type=int,
+        help=f"steps x images x pixels that a job may take ({default.synthesis_budget:g})",
+    )
     parser.add_argument("--device", choices=DEVICES, help="where to compute (auto)")
     parser.add_argument("--threads", type=int, help="processor threads of a worker (all cores)")
     parser.add_argument("--log-level", choices=LOG_LEVELS, help="what to log (INFO)")

@@ -70,6 +70,7 @@ async def running(settings: Settings) -> AsyncGenerator[int]:
             queued=settings.queued,
             memory_bytes=settings.worker_memory_bytes or memory.share(settings.workers),
             decoded_bytes=settings.decoded_bytes,
+            synthesis_budget=settings.synthesis_budget,
             grace_s=settings.grace_s,
         ),
     )

@@ -8,7 +8,14 @@ from pathlib import Path
 from typing import Any, Final
 
 DEVICES: Final = ("auto", "cpu", "cuda")
-LEAST: Final = {"port": 0, "workers": 1, "queued": 0, "worker_memory_bytes": 0, "threads": 0}
+LEAST: Final = {
+    "port": 0,
+    "workers": 1,
+    "queued": 0,
+    "worker_memory_bytes": 0,
+    "threads": 0,
+    "synthesis_budget": 1,
+}
 LEAST_DECODED: Final = 2**24
 LEAST_MEMORY: Final = 2**30
 LOG_LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR")
@@ -29,6 +36,7 @@ class Settings:
             of what there is.
         decoded_bytes: Main memory that a worker may take for pictures ahead of the network: files,
             pictures that are being decoded, and pixels that wait.
+        synthesis_budget: Steps x images x pixels that a job may take together.
         device: Where workers compute: ``cpu``, ``cuda``, or ``auto`` for CUDA where there is a GPU.
         threads: Processor threads of each worker; 0 for one for each core.
         parity_s: Time that a model's own runtime may take for a comparison, in seconds.
@@ -45,6 +53,7 @@ class Settings:
     queued: int = 64
     worker_memory_bytes: int = 0
     decoded_bytes: int = 256 * 2**20
+    synthesis_budget: int = 10**12
     device: str = "auto"
     threads: int = 0
     parity_s: float = 60.0

@@ -98,7 +98,7 @@ def step():
         )
         layer = model.network.layers[-1].name
         target = model.target(Unit(layer, 945))
-        objective = target.objectives()[Readout.ACTIVATION]
+        objective = target.activation
         reading = model.network.reading([target.layer.name])
         noise = torch.Generator().manual_seed(0)
         start = 255 * torch.rand(BATCH, *target.shape, generator=noise)

@@ -6,6 +6,7 @@ from pathlib import Path
 from facetscope.domain.errors import LayerNotFoundError, ModelUnreadableError
 from facetscope.domain.jobs import DescribeModel, DiscoverFacets, ImageSet, MaximizeActivation
 from facetscope.domain.units import Unit
+from facetscope.engine.synthesis import BUDGET
 from facetscope.engine.worker_process import WorkerProcess
 
 PEAK, NOW = "VmHWM", "VmRSS"
@@ -76,6 +77,7 @@ async def worker(decoded_bytes=DECODED_BYTES):
         parity_s=PARITY_S,
         memory_bytes=MEMORY_BYTES,
         decoded_bytes=decoded_bytes,
+        synthesis_budget=BUDGET,
     )
     try:
         yield Worker(process)

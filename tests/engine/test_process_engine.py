@@ -26,7 +26,7 @@ async def make_engine(tmp_path):
     def make(**limits):
         chosen = Limits(
             **{"workers": 1, "queued": 1, "memory_bytes": 3 * 2**30, "grace_s": 20.0}
-            | {"decoded_bytes": 2**26}
+            | {"decoded_bytes": 2**26, "synthesis_budget": 10**12}
             | limits
         )
         engines.append(

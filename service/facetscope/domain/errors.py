@@ -15,6 +15,7 @@
     │   ├── UnitSilentError
     │   ├── ReceptiveFieldUndefinedError
     │   ├── AttributionUndefinedError
+    │   ├── BudgetExceededError
     │   └── NonFiniteActivationError
     ├── ModelError                    the caller can fix it by sending another model
     │   ├── ModelUnreadableError
@@ -283,6 +284,21 @@ class AttributionUndefinedError(InvalidRequestError):
             f"layer {self.layer!r} has no gradient with respect to the code layer "
             f"{self.code_layer!r}: {self.problem}; name a code layer before the unit's own, or "
             "take the code weighting NONE"
+        )
+
+
+@dataclass(eq=False)
+class BudgetExceededError(InvalidRequestError):
+    """The images that are asked for cost more than this server spends on a job."""
+
+    reason: ClassVar[str] = "BUDGET_EXCEEDED"
+    cost: int
+    budget: int
+
+    def __str__(self) -> str:
+        return (
+            f"steps x images x pixels is {self.cost:.3g}, more than the {self.budget:.3g} that "
+            "this server spends on a job: ask for fewer images, units or steps, or smaller pictures"
         )
 
 

@@ -44,6 +44,7 @@ class Progress:
         fraction: How much of the image set's bytes has been read, in [0, 1]; ``None`` where the
             total is known, and for other work.
         objective: Mean over the batch of what is maximized, while synthesizing.
+        objectives: The same of each image of the batch.
     """
 
     work: Work
@@ -53,6 +54,17 @@ class Progress:
     rate: float = 0.0
     fraction: float | None = None
     objective: float | None = None
+    objectives: tuple[ImageObjective, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ImageObjective:
+    """What is maximized, of one image; see ``SynthesizedImage`` for the indices."""
+
+    unit: Unit
+    index: int
+    seed_index: int
+    objective: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +73,7 @@ class Preview:
 
     unit: Unit
     index: int
+    seed_index: int
     step: int
     objective: float
     picture: Picture
@@ -262,28 +275,32 @@ class NaturalComparison:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SynthesizedImage:
-    """A finished image, and what the unit says of exactly these pixels.
+    """An image, and what the unit says of exactly these pixels.
 
     Attributes:
         unit: The unit.
         index: Facet that it is for, or index of its start.
+        seed_index: Which of the images from this start it is.
         picture: The whole canvas, at the size of the network's input.
         activation: Of the unit.
         probability: Of the unit; ``None`` where it is no class.
         start_activation: Of the unit, for what the ascent started from.
         natural: How the activation compares; ``None`` without an image set.
         steps: How many were taken.
+        stopped_early: Whether the time was up before the last one.
         field: What of the picture the unit depends on; ``None`` where that is all, or not known.
     """
 
     unit: Unit
     index: int
+    seed_index: int
     picture: Picture
     activation: float
     probability: float | None
     start_activation: float
     natural: NaturalComparison | None
     steps: int
+    stopped_early: bool
     field: Box | None = None
 
 
@@ -301,6 +318,7 @@ class Manifest:
 
     Attributes:
         forward: What computed codes and activations of the image set; ``None`` without one.
+        largest_batch: Images that ascended together, at most.
         warnings: What an operator should know although the job went well.
     """
 
@@ -315,6 +333,7 @@ class Manifest:
     undecodable_count: int
     job_digest: str
     forward: Forward | None
+    largest_batch: int
     warnings: tuple[str, ...]
 
 

@@ -301,6 +301,10 @@ class Synthesis:
         noise_std: Of a start from noise, in grey levels.
         seed: Of every random choice.
         preview_interval: Steps between two previews, or 0 for none.
+        images_per_start: Images made from each start, with randomness of their own; in [1, 64].
+        progress_interval: Steps between two progresses, from 1 on.
+        time_limit_s: Seconds that all ascents of the job may take together, or 0 for no limit.
+        largest_batch: Images that may ascend together, in [1, 256].
     """
 
     schedule: Schedule = MEAN_IMAGE
@@ -309,10 +313,17 @@ class Synthesis:
     noise_std: float = 8.0
     seed: int = 0
     preview_interval: int = 0
+    images_per_start: int = 1
+    progress_interval: int = 1
+    time_limit_s: float = 0.0
+    largest_batch: int = 32
 
     def __post_init__(self) -> None:
         _check("synthesis.noise_mean", self.noise_mean, 0, 255)
         _check("synthesis.noise_std", self.noise_std, 0, 255)
+        _check("synthesis.images_per_start", self.images_per_start, 1, 64)
+        _check("synthesis.time_limit_s", self.time_limit_s, 0, inf)
+        _check("synthesis.largest_batch", self.largest_batch, 1, MOST_IMAGES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,7 +22,7 @@ from facetscope.domain.errors import (
 from facetscope.domain.events import Progress, Work
 from facetscope.domain.jobs import CodePooling, CodeWeighting, Discovery, View
 from facetscope.domain.units import Layer
-from facetscope.engine.synthesis import Target
+from facetscope.engine.targets import Target
 from facetscope.engine.unit_sums import place_of
 from facetscope.models.attribution import Attribution
 

@@ -1,6 +1,6 @@
 """From a job to its events: opens the model, and calls the algorithms."""
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, final
 
@@ -22,6 +22,7 @@ from facetscope.domain.jobs import (
     Job,
     MaximizeActivation,
     Start,
+    Synthesis,
     artifacts,
 )
 from facetscope.engine import frames
@@ -30,7 +31,8 @@ from facetscope.engine.encoding import Encoder
 from facetscope.engine.image_sets import DECODED_BYTES, Decoding, OpenImageSet
 from facetscope.engine.opened import PARITY_S, OpenModel, device_name, versions
 from facetscope.engine.survey import Survey
-from facetscope.engine.synthesis import Target, noise, synthesize
+from facetscope.engine.synthesis import BUDGET, Aim, Studio, check_cost, cost, noise
+from facetscope.engine.targets import Target
 from facetscope.models.memory import is_shortage
 
 LISTED_UNDECODABLE: Final = 100
@@ -47,11 +49,13 @@ class Inspector:
         threads: int,
         parity_s: float = PARITY_S,
         decoded_bytes: int = DECODED_BYTES,
+        budget: int = BUDGET,
     ) -> None:
         """Compute on ``device``: ``cpu``, ``cuda``, or ``auto`` for CUDA where there is a GPU.
 
         A model's own runtime, wherever it is asked, has ``parity_s`` seconds to answer. Pictures
-        take up to ``decoded_bytes`` of memory ahead of the network.
+        take up to ``decoded_bytes`` of memory ahead of the network. All steps of a job may change
+        ``budget`` pixels together.
         """
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -64,6 +68,7 @@ class Inspector:
         torch.backends.cudnn.allow_tf32 = False
         self._parity_s = parity_s
         self._decoding = Decoding(decoded_bytes)
+        self._budget = budget
         self._model: OpenModel | None = None
 
     def run(self, job: Job, paths: Mapping[str, Path]) -> Generator[Event]:
@@ -81,10 +86,10 @@ class Inspector:
                     images = OpenImageSet(model, job.images, paths, self._decoding)
                     yield from _discover_facets(model, job, images)
                 case MaximizeActivation():
-                    yield from _maximize_activation(model, job, self._decoding)
+                    yield from _maximize_activation(model, job, self._decoding, self._budget)
                 case InspectUnits():
                     images = OpenImageSet(model, job.images, paths, self._decoding)
-                    yield from _inspect_units(model, job, images)
+                    yield from _inspect_units(model, job, images, self._budget)
         except (MemoryError, RuntimeError) as error:
             if not is_shortage(error):
                 raise
@@ -118,23 +123,29 @@ def _discover_facets(
 
 
 def _maximize_activation(
-    model: OpenModel, job: MaximizeActivation, decoding: Decoding
+    model: OpenModel, job: MaximizeActivation, decoding: Decoding, budget: int
 ) -> Generator[Event]:
     target = model.target(job.unit)
     target.check(job.synthesis.schedule)
-    if job.starts:
-        starts = _given(model, job, decoding)
-    else:
-        starts = noise((job.count, *target.shape), job.synthesis, job.unit)
-    yield from synthesize(target, starts, job.synthesis, natural=None)
-    yield _manifest(model, job)
+    count = len(job.starts) or job.count
+    expected = _affordable(count, [target], job.synthesis, budget)
+    given = _given(model, job, decoding) if job.starts else None
+    aims = _aims(target, job.synthesis, count, given, None)
+    studio = Studio(job.synthesis, expected=expected, budget=budget)
+    yield from studio.make(aims)
+    yield from studio.finish()
+    yield _manifest(model, job, largest_batch=studio.largest_batch)
 
 
-def _inspect_units(model: OpenModel, job: InspectUnits, images: OpenImageSet) -> Generator[Event]:
+def _inspect_units(
+    model: OpenModel, job: InspectUnits, images: OpenImageSet, budget: int
+) -> Generator[Event]:
     targets = {unit: model.target(unit) for unit in job.units}
     for target in targets.values():
         target.check(job.synthesis.schedule)
+    expected = _affordable(job.discovery.fewest, [*targets.values()], job.synthesis, budget)
     encoders = {unit: _encoder(model, target, job.discovery) for unit, target in targets.items()}
+    studio = Studio(job.synthesis, expected=expected, budget=budget)
     survey = yield from images.survey(job.units, job.discovery)
     for unit, target in targets.items():
         try:
@@ -145,9 +156,22 @@ def _inspect_units(model: OpenModel, job: InspectUnits, images: OpenImageSet) ->
             yield UnitSkipped(unit, error.reason, str(error))
             continue
         yield from found.facets
-        starts = _starts(target, job, found)
-        yield from synthesize(target, starts, job.synthesis, survey.activations[unit])
-    yield _manifest(model, job, job.discovery, survey, images.warnings)
+        yield from studio.make(_facet_aims(target, job, found, survey))
+    yield from studio.finish()
+    yield _manifest(
+        model, job, job.discovery, survey, images.warnings, largest_batch=studio.largest_batch
+    )
+
+
+def _affordable(starts: int, targets: Sequence[Target], synthesis: Synthesis, budget: int) -> int:
+    """Number of images of ``starts`` for each target, at least, if they may be paid for.
+
+    Raises:
+        BudgetExceededError: They may not.
+    """
+    images = starts * synthesis.images_per_start
+    check_cost(images * sum(cost(synthesis, target) for target in targets), budget)
+    return images * len(targets)
 
 
 def _encoder(model: OpenModel, target: Target, discovery: Discovery) -> Encoder:
@@ -156,10 +180,31 @@ def _encoder(model: OpenModel, target: Target, discovery: Discovery) -> Encoder:
     return encoder
 
 
-def _starts(target: Target, job: InspectUnits, found: Discovered) -> Tensor:
-    if job.synthesis.start is Start.FACET_MEAN:
-        return found.mean_images
-    return noise((len(found.facets), *target.shape), job.synthesis, target.unit)
+def _facet_aims(target: Target, job: InspectUnits, found: Discovered, survey: Survey) -> list[Aim]:
+    means = found.mean_images if job.synthesis.start is Start.FACET_MEAN else None
+    natural = survey.activations[target.unit]
+    return _aims(target, job.synthesis, len(found.facets), means, natural)
+
+
+def _aims(
+    target: Target,
+    synthesis: Synthesis,
+    count: int,
+    starts: Tensor | None,
+    natural: Tensor | None,
+) -> list[Aim]:
+    """Images to be made of ``target``, from ``starts`` or from noise, of the first start first."""
+    return [
+        Aim(
+            target,
+            index,
+            seed_index,
+            noise(target, synthesis, index, seed_index) if starts is None else starts[index],
+            natural,
+        )
+        for index in range(count)
+        for seed_index in range(synthesis.images_per_start)
+    ]
 
 
 def _given(model: OpenModel, job: MaximizeActivation, decoding: Decoding) -> Tensor:
@@ -176,6 +221,8 @@ def _manifest(
     discovery: Discovery | None = None,
     survey: Survey | None = None,
     warnings: tuple[str, ...] = (),
+    *,
+    largest_batch: int = 0,
 ) -> Manifest:
     undecodable = survey.undecodable if survey else ()
     return Manifest(
@@ -190,5 +237,6 @@ def _manifest(
         undecodable_count=len(undecodable),
         job_digest=frames.digest(job),
         forward=survey.forward if survey else None,
+        largest_batch=largest_batch,
         warnings=(*(survey.warnings if survey else ()), *warnings),
     )

@@ -24,7 +24,7 @@ from facetscope.domain.units import Layer, Unit
 from facetscope.engine.allocator import give_back
 from facetscope.engine.forward import Passes, passes
 from facetscope.engine.oracle_process import Oracle, awaited
-from facetscope.engine.synthesis import Target
+from facetscope.engine.targets import Target
 from facetscope.images.preprocessing import Preprocessing
 from facetscope.models.class_names import class_names
 from facetscope.models.files import example, open_model

@@ -37,6 +37,7 @@ class Limits:
         queued: Jobs that may wait for a worker; further ones are refused.
         memory_bytes: Main memory that a worker may write to, files of code and weights not counted.
         decoded_bytes: Of these, what pictures may take ahead of the network.
+        synthesis_budget: Pixels that all steps of a job may change together.
         grace_s: Time that a worker has to end a job that nobody wants any more, in seconds.
     """
 
@@ -44,6 +45,7 @@ class Limits:
     queued: int
     memory_bytes: int
     decoded_bytes: int
+    synthesis_budget: int
     grace_s: float
 
 
@@ -127,6 +129,7 @@ class ProcessEngine:
                 parity_s=self._parity_s,
                 memory_bytes=self._limits.memory_bytes,
                 decoded_bytes=self._limits.decoded_bytes,
+                synthesis_budget=self._limits.synthesis_budget,
             )
         except BaseException:
             self._free(model)

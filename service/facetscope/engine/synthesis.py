@@ -1,21 +1,20 @@
-"""From starts to images: one ascent for all images of a unit, and what the unit says of them."""
+"""From starts to images: batches that ascend together, and what the unit says of each image."""
 
-from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass, replace
+import time
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass
 from hashlib import sha256
+from itertools import groupby
+from math import ceil, inf
+from typing import final
 
 import torch
 from torch import Tensor
 
-from facetscope.algorithms.ascent import Step, ascend
-from facetscope.algorithms.objectives import unit_activation, unit_probability
-from facetscope.domain.errors import (
-    GradientUnavailableError,
-    NonFiniteActivationError,
-    ReadoutUndefinedError,
-)
+from facetscope.algorithms.ascent import Objective, Step, ascend
+from facetscope.domain.errors import BudgetExceededError, NonFiniteActivationError
 from facetscope.domain.events import (
-    Box,
+    ImageObjective,
     NaturalComparison,
     Preview,
     Progress,
@@ -23,159 +22,247 @@ from facetscope.domain.events import (
     Work,
 )
 from facetscope.domain.jobs import Synthesis
-from facetscope.domain.schedules import CENTER_BIASED, Schedule
 from facetscope.domain.units import Layer, Readout, Unit
-from facetscope.engine.sights import box_at
+from facetscope.engine.batching import batch_size, footprint, free_bytes, release
+from facetscope.engine.targets import Target
 from facetscope.images.encoding import png
-from facetscope.images.preprocessing import Preprocessing
-from facetscope.models.network import Network
+from facetscope.models.memory import is_shortage
+
+BUDGET = 10**12
+"""Pixels that all steps of a job may change together, unless the operator says otherwise."""
+
+Events = Generator[Progress | Preview | SynthesizedImage]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Target:
-    """A unit, read from pixels.
+class Aim:
+    """An image to be made.
 
     Attributes:
-        network: The model.
-        preprocessing: How pixels become its input.
-        unit: The unit.
-        layer: The layer that it is read from.
-        shape: Channels, height and width of the pixels.
+        target: The unit that it shall excite.
+        index: Facet that it is for, or index of its start.
+        seed_index: Which of the images from this start it is.
+        start: Where it begins, in [0, 255], [channel, height, width].
+        natural: Activations of the unit for natural images, to compare with.
     """
 
-    network: Network
-    preprocessing: Preprocessing
-    unit: Unit
-    layer: Layer
-    shape: tuple[int, int, int]
+    target: Target
+    index: int
+    seed_index: int
+    start: Tensor
+    natural: Tensor | None
 
     @property
-    def has_probability(self) -> bool:
-        """Whether the unit is a class."""
-        return self.network.is_classes(self.layer) and not self.unit.is_direction
+    def kind(self) -> tuple[Layer, Sequence[Readout]]:
+        """What images that ascend together have in common."""
+        return self.target.layer, self.target.readouts
 
-    @property
-    def field(self) -> Box | None:
-        """What of the picture a unit at a position depends on, where that is known."""
-        if self.unit.position is None or self.layer.receptive_field is None:
-            return None
-        row, column = self.unit.position
-        return box_at(self.layer.receptive_field, (row, column), *self.shape[1:])
 
-    def objectives(self) -> Mapping[Readout, Callable[[Tensor], Tensor]]:
-        """What can be maximized, as functions of pixels in [0, 255], one score for each image."""
-        reading = self.network.reading([self.layer.name])
-        unit, axis = self.unit, self.layer.channel_axis
+@dataclass(frozen=True, slots=True, eq=False)
+class Made:
+    """An image as the ascent leaves it.
 
-        def activation(pixels: Tensor) -> Tensor:
-            (values,) = reading(self.preprocessing(pixels))
-            return unit_activation(values, unit.terms, axis, unit.position)
+    Attributes:
+        aim: What it was made for.
+        pixels: The picture, in [0, 255].
+        steps: How many were taken.
+        stopped_early: Whether time was up before the last one.
+    """
 
-        def probability(pixels: Tensor) -> Tensor:
-            (values,) = reading(self.preprocessing(pixels))
-            return unit_probability(values.flatten(1), unit.channel)
+    aim: Aim
+    pixels: Tensor
+    steps: int
+    stopped_early: bool
 
-        if not self.has_probability:
-            return {Readout.ACTIVATION: activation}
-        return {Readout.ACTIVATION: activation, Readout.PROBABILITY: probability}
 
-    def check(self, asked: Schedule) -> None:
-        """Find out, before hours of work, whether an ascent is possible.
+@final
+class Studio:
+    """Gathers images to be made, and makes those of one layer together, a batch at a time.
+
+    Images share nothing but the batch, so each ends the same in any company, but for the rounding
+    of sums that the size of a batch may change.
+
+    Attributes:
+        largest_batch: Images that ascended together, at most, so far.
+    """
+
+    def __init__(
+        self,
+        synthesis: Synthesis,
+        *,
+        expected: int,
+        budget: int = BUDGET,
+        clock: Callable[[], float] = time.monotonic,
+        free: Callable[[torch.device], int] = free_bytes,
+    ) -> None:
+        """Make nothing yet.
+
+        Args:
+            synthesis: How images are made.
+            expected: How many there will be; the time limit is shared out by it.
+            budget: Pixels that all steps of all images may change together.
+            clock: Seconds, from any beginning.
+            free: Bytes that batches may be expected to find on a device.
+        """
+        self.largest_batch = 0
+        self._synthesis = synthesis
+        self._pending: list[Aim] = []
+        self._left = expected
+        self._cost = 0
+        self._budget = budget
+        self._steps_done = 0
+        self._size: int | None = None
+        self._clock = clock
+        self._free = free
+        self._end = clock() + (synthesis.time_limit_s or inf)
+
+    def make(self, aims: Sequence[Aim]) -> Events:
+        """Take images in, and make those that fill a batch.
 
         Raises:
-            GradientUnavailableError: The unit has no gradient.
-            OperatorUnsupportedError: A node on the way to it has no translation.
-            ReadoutUndefinedError: The schedule asks for a probability that the unit does not have.
+            BudgetExceededError: All images together cost more than they may.
+            NonFiniteActivationError: The model gave NaN or infinity.
         """
-        self.schedule(asked)
-        black = torch.zeros((1, *self.shape), device=self.network.device, requires_grad=True)
-        if not self.objectives()[Readout.ACTIVATION](black).requires_grad:
-            raise self._without_gradient(black)
+        for aim in aims:
+            self._afford(aim)
+        if self._pending and self._pending[0].kind != aims[0].kind:
+            yield from self.finish()
+        self._pending.extend(aims)
+        while len(self._pending) >= self._batch_size(self._synthesis.largest_batch):
+            yield from self._make_some()
 
-    def _without_gradient(self, pixels: Tensor) -> GradientUnavailableError:
-        """What stands in the way of the gradient, which is known to be missing."""
-        shape = tuple(self.preprocessing(pixels).shape)
-        obstacle = self.network.obstacles(shape)[self.layer.name]
-        return GradientUnavailableError(
-            self.layer.name, obstacle.node, obstacle.operator, obstacle.problem
+    def finish(self) -> Events:
+        """Make the images that are left.
+
+        Raises:
+            NonFiniteActivationError: The model gave NaN or infinity.
+        """
+        while self._pending:
+            yield from self._make_some()
+        self._size = None
+
+    def _afford(self, aim: Aim) -> None:
+        self._cost += cost(self._synthesis, aim.target)
+        check_cost(self._cost, self._budget)
+
+    def _make_some(self) -> Events:
+        """Make a batch; as it turns out that it does not fit, half of it."""
+        size = self._batch_size(len(self._pending))
+        while True:
+            batch = self._pending[:size]
+            short: BaseException | None = None
+            try:
+                made = yield from self._ascended(batch)
+            except (MemoryError, RuntimeError) as error:
+                if size == 1 or not is_shortage(error):
+                    raise
+                short = error.with_traceback(None)
+            if short is None:
+                break
+            # Here, and not above: a traceback keeps what its frames hold.
+            release(batch[0].target.network.device)
+            size = self._size = ceil(size / 2)
+        self.largest_batch = max(self.largest_batch, size)
+        del self._pending[:size]
+        self._left -= size
+        self._steps_done += self._synthesis.schedule.steps
+        yield from _told(made)
+
+    def _batch_size(self, wanted: int) -> int:
+        """How many of ``wanted`` images ascend together, as predicted or as found out."""
+        if self._size is None:
+            first = self._pending[0]
+            device = first.target.network.device
+            self._size = batch_size(
+                self._synthesis.largest_batch,
+                largest=self._synthesis.largest_batch,
+                each=footprint(first.target.activation, first.start.to(device)),
+                free=self._free(device),
+            )
+        return min(wanted, self._size)
+
+    def _ascended(self, batch: Sequence[Aim]) -> Generator[Progress | Preview, None, list[Made]]:
+        """Ascend together, until the last step or until the time of this batch is up."""
+        synthesis, first = self._synthesis, batch[0].target
+        schedule = first.schedule(synthesis.schedule)
+        starts = torch.stack([aim.start for aim in batch]).to(first.network.device)
+        deadline = self._deadline(len(batch))
+        progress = _Telling(batch, synthesis, self._steps_done, self._total(len(batch)))
+        yield progress.begun()
+        images, taken = starts, 0
+        steps = ascend(
+            objectives(batch),
+            starts,
+            schedule=schedule,
+            generators=[generator(synthesis.seed, aim) for aim in batch],
         )
+        for step in _guarded(steps, first) if self._clock() < deadline else ():
+            yield from progress.of(step)
+            images, taken = step.images, step.index
+            if self._clock() >= deadline:
+                break
+        early = taken < schedule.steps
+        return [Made(aim, pixels, taken, early) for aim, pixels in zip(batch, images, strict=True)]
 
-    def schedule(self, asked: Schedule) -> Schedule:
-        """The schedule for this unit: the center-biased preset reads activations of hidden ones.
+    def _total(self, size: int) -> int:
+        """Steps of all batches that are known of."""
+        batches = ceil(len(self._pending) / size)
+        return self._steps_done + batches * self._synthesis.schedule.steps
 
-        Raises:
-            ReadoutUndefinedError: Own phases ask for a probability that the unit does not have.
-        """
-        if self.has_probability or all(
-            phase.readout is Readout.ACTIVATION for phase in asked.phases
-        ):
-            return asked
-        if asked.phases != CENTER_BIASED.phases:
-            direction = str(self.unit) if self.unit.is_direction else ""
-            raise ReadoutUndefinedError(self.layer.name, self.layer.shape, direction)
-        phases = tuple(replace(phase, readout=Readout.ACTIVATION) for phase in asked.phases)
-        return replace(asked, phases=phases)
+    def _deadline(self, images: int) -> float:
+        """When the time of a batch is up: it has the part of what is left that its images are."""
+        now = self._clock()
+        return now + max(0.0, self._end - now) * images / max(images, self._left)
 
 
-def synthesize(
-    target: Target, starts: Tensor, synthesis: Synthesis, natural: Tensor | None
-) -> Generator[Progress | Preview | SynthesizedImage]:
-    """Ascend from ``starts`` together, and give the images when the schedule is done.
+def cost(synthesis: Synthesis, target: Target) -> int:
+    """Pixels that all steps of one image change."""
+    _, height, width = target.shape
+    return synthesis.schedule.steps * height * width
 
-    Args:
-        target: What to maximize.
-        starts: Pixels in [0, 255] at the size of the network's input, [image, channel, height,
-            width].
-        synthesis: How.
-        natural: Activations of the unit for natural images, to compare with.
+
+def check_cost(asked: int, budget: int) -> None:
+    """Refuse what costs too much.
 
     Raises:
-        NonFiniteActivationError: The model gave NaN or infinity.
+        BudgetExceededError: It does.
     """
-    unit, schedule = target.unit, target.schedule(synthesis.schedule)
-    objectives = target.objectives()
-    starts = starts.to(target.network.device)
-    yield Progress(work=Work.SYNTHESIZING, unit=unit, total=schedule.steps)
-    start_activations = _measured(target, objectives[Readout.ACTIVATION], starts)
-    generators = [_generator(synthesis.seed, unit, index) for index in range(len(starts))]
-    steps = ascend(objectives, starts, schedule=schedule, generators=generators)
-    for step in _guarded(steps, target):
-        yield Progress(
-            work=Work.SYNTHESIZING,
-            unit=unit,
-            done=step.index,
-            total=schedule.steps,
-            objective=float(step.scores.mean()),
-        )
-        if synthesis.preview_interval and step.index % synthesis.preview_interval == 0:
-            yield from _previews(unit, step)
-    yield from _images(
-        target,
-        objectives,
-        step.images,
-        start_activations,
-        natural=natural,
-        steps=schedule.steps,
-    )
+    if asked > budget:
+        raise BudgetExceededError(asked, budget)
 
 
-def noise(shape: tuple[int, ...], synthesis: Synthesis, unit: Unit) -> Tensor:
-    """Starts of independent normal pixels, [image, channel, height, width], clipped to [0, 255]."""
-    images = [
-        torch.normal(
-            synthesis.noise_mean,
-            synthesis.noise_std,
-            shape[1:],
-            generator=_generator(synthesis.seed, unit, index, "start"),
-        )
-        for index in range(shape[0])
-    ]
-    return torch.stack(images).clamp(0, 255)
+def objectives(batch: Sequence[Aim]) -> Mapping[Readout, Objective]:
+    """What can be maximized, of images that are for units of one layer."""
+    groups = [(target, len([*aims])) for target, aims in groupby(batch, lambda aim: aim.target)]
+    sizes = [size for _, size in groups]
+    first = batch[0].target
+    reading = first.network.reading([first.layer.name])
+
+    def objective(readout: Readout) -> Objective:
+        def scores(pixels: Tensor) -> Tensor:
+            (values,) = reading(first.preprocessing(pixels))
+            parts = zip(groups, values.split(sizes), strict=True)
+            return torch.cat([target.score(part, readout) for (target, _), part in parts])
+
+        return scores
+
+    return {readout: objective(readout) for readout in first.readouts}
 
 
-def _generator(seed: int, unit: Unit, index: int, purpose: str = "ascent") -> torch.Generator:
-    """Randomness of one image, that does not depend on what shares its batch."""
-    key = sha256(f"{seed}/{unit}/{index}/{purpose}".encode()).digest()
+def noise(target: Target, synthesis: Synthesis, index: int, seed_index: int) -> Tensor:
+    """A start of independent normal pixels, [channel, height, width], clipped to [0, 255]."""
+    random = _generator(synthesis.seed, target.unit, index, seed_index, "start")
+    pixels = torch.normal(synthesis.noise_mean, synthesis.noise_std, target.shape, generator=random)
+    return pixels.clamp(0, 255)
+
+
+def generator(seed: int, aim: Aim) -> torch.Generator:
+    """Randomness of an image's ascent, which does not depend on what shares its batch."""
+    return _generator(seed, aim.target.unit, aim.index, aim.seed_index, "ascent")
+
+
+def _generator(seed: int, unit: Unit, index: int, seed_index: int, purpose: str) -> torch.Generator:
+    key = sha256(f"{seed}/{unit}/{index}/{seed_index}/{purpose}".encode()).digest()
     return torch.Generator().manual_seed(int.from_bytes(key[:8]) >> 1)
 
 
@@ -187,52 +274,102 @@ def _guarded(steps: Generator[Step], target: Target) -> Generator[Step]:
         raise NonFiniteActivationError(target.layer.name, f"while ascending: {error}") from error
 
 
-def _previews(unit: Unit, step: Step) -> Generator[Preview]:
-    for index, (pixels, score) in enumerate(zip(step.images, step.scores, strict=True)):
-        yield Preview(
-            unit=unit, index=index, step=step.index, objective=float(score), picture=png(pixels)
+@dataclass(frozen=True, slots=True, eq=False)
+class _Telling:
+    """What is told of a batch while it ascends.
+
+    Attributes:
+        batch: What is made.
+        synthesis: How, and how often to tell.
+        before: Steps of earlier batches.
+        total: Steps of all batches.
+    """
+
+    batch: Sequence[Aim]
+    synthesis: Synthesis
+    before: int
+    total: int
+
+    def begun(self) -> Progress:
+        """That it begins."""
+        return self._progress(self.before)
+
+    def of(self, step: Step) -> Generator[Progress | Preview]:
+        """What is told of a step: of some, nothing."""
+        last = step.index == self.synthesis.schedule.steps
+        if last or step.index % self.synthesis.progress_interval == 0:
+            scores = step.scores.tolist()
+            told = tuple(
+                ImageObjective(aim.target.unit, aim.index, aim.seed_index, score)
+                for aim, score in zip(self.batch, scores, strict=True)
+            )
+            yield self._progress(self.before + step.index, sum(scores) / len(scores), told)
+        interval = self.synthesis.preview_interval
+        if interval and step.index % interval == 0:
+            yield from self._previews(step)
+
+    def _progress(
+        self, done: int, mean: float | None = None, told: tuple[ImageObjective, ...] = ()
+    ) -> Progress:
+        units = {aim.target.unit for aim in self.batch}
+        return Progress(
+            work=Work.SYNTHESIZING,
+            unit=units.pop() if len(units) == 1 else None,
+            done=done,
+            total=self.total,
+            objective=mean,
+            objectives=told,
         )
 
+    def _previews(self, step: Step) -> Generator[Preview]:
+        for aim, pixels, score in zip(self.batch, step.images, step.scores.tolist(), strict=True):
+            yield Preview(
+                unit=aim.target.unit,
+                index=aim.index,
+                seed_index=aim.seed_index,
+                step=step.index,
+                objective=score,
+                picture=png(pixels),
+            )
 
-def _images(
-    target: Target,
-    objectives: Mapping[Readout, Callable[[Tensor], Tensor]],
-    images: Tensor,
-    start_activations: Tensor,
-    *,
-    natural: Tensor | None,
-    steps: int,
-) -> Generator[SynthesizedImage]:
+
+def _told(made: Sequence[Made]) -> Generator[SynthesizedImage]:
     """The images as they are sent, in whole grey levels, and what the unit says of just these."""
-    delivered = images.round().clamp(0, 255)
-    activations = _measured(target, objectives[Readout.ACTIVATION], delivered)
+    delivered = torch.stack([each.pixels for each in made]).round().clamp(0, 255)
+    starts = torch.stack([each.aim.start for each in made]).to(delivered.device)
+    by_readout = objectives([each.aim for each in made])
+    before = _measured(made, by_readout[Readout.ACTIVATION], starts)
+    activations = _measured(made, by_readout[Readout.ACTIVATION], delivered)
     probabilities = (
-        _measured(target, objectives[Readout.PROBABILITY], delivered)
-        if target.has_probability
+        _measured(made, by_readout[Readout.PROBABILITY], delivered)
+        if Readout.PROBABILITY in by_readout
         else None
     )
-    for index, pixels in enumerate(delivered):
-        activation = float(activations[index])
+    for place, (each, pixels) in enumerate(zip(made, delivered, strict=True)):
+        activation, natural = activations[place], each.aim.natural
         yield SynthesizedImage(
-            unit=target.unit,
-            index=index,
+            unit=each.aim.target.unit,
+            index=each.aim.index,
+            seed_index=each.aim.seed_index,
             picture=png(pixels),
             activation=activation,
-            probability=None if probabilities is None else float(probabilities[index]),
-            start_activation=float(start_activations[index]),
+            probability=None if probabilities is None else probabilities[place],
+            start_activation=before[place],
             natural=None if natural is None else _compared(activation, natural),
-            steps=steps,
-            field=target.field,
+            steps=each.steps,
+            stopped_early=each.stopped_early,
+            field=each.aim.target.field,
         )
 
 
-def _measured(target: Target, objective: Callable[[Tensor], Tensor], pixels: Tensor) -> Tensor:
+def _measured(made: Sequence[Made], objective: Objective, pixels: Tensor) -> list[float]:
     with torch.no_grad():
         scores = objective(pixels).cpu()
     broken = torch.nonzero(~scores.isfinite())
     if len(broken):
-        raise NonFiniteActivationError(target.layer.name, f"for synthesized image {int(broken[0])}")
-    return scores
+        where = f"for synthesized image {made[int(broken[0])].aim.index}"
+        raise NonFiniteActivationError(made[0].aim.target.layer.name, where)
+    return [float(score) for score in scores]
 
 
 def _compared(activation: float, natural: Tensor) -> NaturalComparison:

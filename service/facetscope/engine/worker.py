@@ -1,6 +1,6 @@
 """The main of a worker process: takes jobs from its pipe, does them, and sends their events.
 
-python -m facetscope.engine.worker DEVICE THREADS PARITY_S MEMORY_BYTES DECODED_BYTES
+python -m facetscope.engine.worker DEVICE THREADS PARITY_S MEMORY_BYTES DECODED_BYTES BUDGET
 """
 
 from __future__ import annotations
@@ -61,13 +61,19 @@ class Pipe:
             os._exit(0)
 
 
-def serve(pipe: Pipe, device: str, *, threads: int, parity_s: float, decoded_bytes: int) -> None:
+def serve(
+    pipe: Pipe, device: str, *, threads: int, parity_s: float, decoded_bytes: int, budget: int
+) -> None:
     """Do jobs from ``pipe`` until the process ends."""
     # Imported here, so that a front that is gone is noticed while torch is still loading.
     from facetscope.engine.inspection import Inspector  # noqa: PLC0415
 
     inspector = Inspector(
-        device=device, threads=threads, parity_s=parity_s, decoded_bytes=decoded_bytes
+        device=device,
+        threads=threads,
+        parity_s=parity_s,
+        decoded_bytes=decoded_bytes,
+        budget=budget,
     )
     for task in pipe.tasks():
         job = frames.decode(task.job, cast("type[Job]", Job))
@@ -92,7 +98,7 @@ def _do(pipe: Pipe, events: Generator[Event]) -> None:
 
 def main() -> None:
     """Serve on the standard streams, which nothing else in this process gets to use."""
-    _, device, threads, parity_s, memory_bytes, decoded_bytes = sys.argv
+    _, device, threads, parity_s, memory_bytes, decoded_bytes, budget = sys.argv
     pipe = Pipe(*sandbox.private_streams())
     sandbox.confine(int(memory_bytes))
     serve(
@@ -101,6 +107,7 @@ def main() -> None:
         threads=int(threads),
         parity_s=float(parity_s),
         decoded_bytes=int(decoded_bytes),
+        budget=int(budget),
     )
 
 

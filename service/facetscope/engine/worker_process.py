@@ -71,10 +71,12 @@ class WorkerProcess:
         parity_s: float,
         memory_bytes: int,
         decoded_bytes: int,
+        synthesis_budget: int,
     ) -> WorkerProcess:
         """Start a worker in an empty folder, with an environment that holds no secrets."""
         folder = TemporaryDirectory(prefix="facetscope-worker-", ignore_cleanup_errors=True)
-        arguments = (device, *map(str, (threads, parity_s, memory_bytes, decoded_bytes)))
+        numbers = (threads, parity_s, memory_bytes, decoded_bytes, synthesis_budget)
+        arguments = (device, *map(str, numbers))
         try:
             return cls(await _spawned(folder.name, arguments), folder)
         except BaseException:

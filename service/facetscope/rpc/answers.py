@@ -98,6 +98,15 @@ def _progress(event: Progress) -> inspection_pb2.Progress:
         rate=event.rate,
         fraction=event.fraction,
         objective=event.objective,
+        objectives=[
+            inspection_pb2.ImageObjective(
+                unit=_unit(told.unit),
+                index=told.index,
+                seed_index=told.seed_index,
+                objective=told.objective,
+            )
+            for told in event.objectives
+        ],
     )
 
 
@@ -105,6 +114,7 @@ def _preview(event: Preview) -> synthesis_pb2.PreviewImage:
     return synthesis_pb2.PreviewImage(
         unit=_unit(event.unit),
         index=event.index,
+        seed_index=event.seed_index,
         step=event.step,
         objective=event.objective,
         picture=_picture(event.picture),
@@ -196,12 +206,14 @@ def _image(image: SynthesizedImage) -> synthesis_pb2.SynthesizedImage:
     return synthesis_pb2.SynthesizedImage(
         unit=_unit(image.unit),
         index=image.index,
+        seed_index=image.seed_index,
         picture=_picture(image.picture),
         activation=image.activation,
         probability=image.probability,
         start_activation=image.start_activation,
         natural=_natural(image.natural),
         steps=image.steps,
+        stopped_early=image.stopped_early,
         field=_box(image.field),
     )
 
@@ -220,6 +232,7 @@ def _manifest(manifest: Manifest) -> inspection_pb2.Manifest:
         job_digest=manifest.job_digest,
         forward_runtime=_runtime(manifest.forward),
         forward_provider=manifest.forward.provider if manifest.forward else "",
+        largest_batch=manifest.largest_batch,
         warnings=manifest.warnings,
     )
 

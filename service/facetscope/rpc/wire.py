@@ -258,6 +258,10 @@ def _synthesis(message: synthesis_pb2.Synthesis, start: Start) -> Synthesis:
         noise_std=message.noise_std if message.HasField("noise_std") else default.noise_std,
         seed=message.seed,
         preview_interval=message.preview_interval,
+        images_per_start=message.images_per_start or default.images_per_start,
+        progress_interval=message.progress_interval or default.progress_interval,
+        time_limit_s=message.time_limit_s,
+        largest_batch=message.largest_batch or default.largest_batch,
     )
 
 

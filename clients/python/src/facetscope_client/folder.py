@@ -16,7 +16,7 @@ from facetscope_client.gen.facetscope.v1.inspection_pb2 import Manifest, UnitSki
 from facetscope_client.gen.facetscope.v1.model_pb2 import Unit
 from facetscope_client.gen.facetscope.v1.synthesis_pb2 import PreviewImage, SynthesizedImage
 from facetscope_client.ledger import Ledger, write_whole
-from facetscope_client.report import UnitReport, pictures_in, plain_json, record
+from facetscope_client.report import UnitReport, image_name, pictures_in, plain_json, record
 from facetscope_client.sheet import contact_sheet
 from facetscope_client.units import channels_name, unit_name
 
@@ -34,9 +34,10 @@ class ReportFolder:
     """Writes what an inspection brings, as it comes.
 
     Pictures are written at once. The ``contact-sheet.png`` of a unit follows when its last result
-    is there, which is when another unit's or the manifest arrives, or the block is left: the
-    contract promises results unit by unit, and only one is kept in memory. ``facets.json`` has all
-    that is not a picture, and appears when the block is left. What an earlier run left is removed.
+    is there, which is when another unit's image or the manifest arrives, or the block is left: the
+    contract promises images unit by unit, and units without images yet are few. ``facets.json`` has
+    all that is not a picture, and appears when the block is left. What an earlier run left is
+    removed.
 
     Attributes:
         path: The folder. Made when the first file is written.
@@ -46,7 +47,7 @@ class ReportFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.units: dict[str, Path] = {}
-        self._report: UnitReport | None = None
+        self._reports: dict[str, UnitReport] = {}
         self._ledger = Ledger(path / "facets.json")
 
     def __enter__(self) -> Self:
@@ -59,7 +60,7 @@ class ReportFolder:
         traceback: TracebackType | None,
     ) -> None:
         try:
-            self._finish()
+            self._finish_all()
         finally:
             self._ledger.close()
 
@@ -69,16 +70,18 @@ class ReportFolder:
             case FacetCount() | Facet() | SynthesizedImage() | PreviewImage():
                 return self._add_result(event)
             case UnitSkipped():
-                self._finish()
                 self._ledger.skip(plain_json(event))
             case Manifest():
-                self._finish()
+                self._finish_all()
                 self._ledger.manifest = plain_json(event)
         return plain_json(event)
 
     def _add_result(
         self, result: FacetCount | Facet | SynthesizedImage | PreviewImage
     ) -> dict[str, Any]:
+        name = unit_name(result.unit)
+        if isinstance(result, SynthesizedImage):
+            self._finish_others(name)
         report, folder = self._report_on(result.unit)
         files = _files_of(result)
         for name, data in files.items():
@@ -86,19 +89,16 @@ class ReportFolder:
         if not isinstance(result, PreviewImage):
             report.add(result)
         if isinstance(result, SynthesizedImage):
-            _remove(folder, f"facet-{result.index:02}-preview.*")
+            _remove(folder, f"{image_name(result)}-preview.*")
         return record(result, [str(folder / name) for name in files])
 
     def _report_on(self, unit: Unit) -> tuple[UnitReport, Path]:
         """The report that results of ``unit`` belong to, and its folder."""
-        if self._report is None or self._report.unit != unit:
-            self._finish()
-            self._report = UnitReport(unit)
         name = unit_name(unit)
         if name not in self.units:
             self.units[name] = self.path / self._free_name(unit)
             _remove(self.units[name], *OWN_FILES)
-        return self._report, self.units[name]
+        return self._reports.setdefault(name, UnitReport(unit)), self.units[name]
 
     def _free_name(self, unit: Unit) -> str:
         """A name for the folder of ``unit`` that any file system takes and no other unit has."""
@@ -110,10 +110,19 @@ class ReportFolder:
         names = chain([name], (f"{name}.{number}" for number in count(2)))
         return next(each for each in names if each not in taken)
 
-    def _finish(self) -> None:
+    def _finish_others(self, name: str) -> None:
+        """Finish units that have had their images, now that those of ``name`` come."""
+        for other in [each for each, report in self._reports.items() if report.images]:
+            if other != name:
+                self._finish(self._reports.pop(other))
+
+    def _finish_all(self) -> None:
+        while self._reports:
+            self._finish(self._reports.pop(next(iter(self._reports))))
+
+    def _finish(self, report: UnitReport) -> None:
         """Write what needs all results of a unit."""
-        report, self._report = self._report, None
-        if report is None or not (report.facets or report.images):
+        if not (report.facets or report.images):
             return
         folder = self.units[unit_name(report.unit)]
         picture = BytesIO()
@@ -138,7 +147,7 @@ def _record_of(report: UnitReport, folder: str) -> dict[str, Any]:
         "unit": plain_json(report.unit),
         "count": None if report.count is None else plain_json(report.count),
         "facets": [with_files(facet) for facet in report.facets.values()],
-        "images": [with_files(image) for image in report.images.values()],
+        "images": [with_files(report.images[key]) for key in sorted(report.images)],
         "contact_sheet": f"{folder}/contact-sheet.png",
     }
 

@@ -20,18 +20,18 @@ M = TypeVar("M", bound=Message)
 
 @dataclass(slots=True)
 class UnitReport:
-    """The facets of a unit and the images synthesized for it, by index, as they arrive.
+    """The facets of a unit and the images synthesized for it, as they arrive.
 
     Attributes:
         unit: The unit.
-        facets: Its facets.
-        images: Images synthesized for it.
+        facets: Its facets, by index.
+        images: Images synthesized for it, by index and seed index.
         count: How many facets it has, and why, once that is known.
     """
 
     unit: Unit
     facets: dict[int, Facet] = field(default_factory=dict)
-    images: dict[int, SynthesizedImage] = field(default_factory=dict)
+    images: dict[tuple[int, int], SynthesizedImage] = field(default_factory=dict)
     count: FacetCount | None = None
 
     def add(self, result: FacetCount | Facet | SynthesizedImage) -> None:
@@ -42,7 +42,11 @@ class UnitReport:
             case Facet():
                 self.facets[result.index] = result
             case SynthesizedImage():
-                self.images[result.index] = result
+                self.images[result.index, result.seed_index] = result
+
+    def images_of(self, index: int) -> list[SynthesizedImage]:
+        """Images for the facet or start ``index``, in the order of their seeds."""
+        return [self.images[key] for key in sorted(self.images) if key[0] == index]
 
 
 def pictures_in(event: Event) -> Iterator[tuple[str, EncodedImage]]:
@@ -56,9 +60,15 @@ def pictures_in(event: Event) -> Iterator[tuple[str, EncodedImage]]:
             for number, thumbnail in enumerate(event.farthest_thumbnails):
                 yield f"facet-{event.index:02}-farthest-{number:02}", thumbnail
         case PreviewImage():
-            yield f"facet-{event.index:02}-preview", event.picture
+            yield f"{image_name(event)}-preview", event.picture
         case SynthesizedImage():
-            yield f"facet-{event.index:02}", event.picture
+            yield image_name(event), event.picture
+
+
+def image_name(image: PreviewImage | SynthesizedImage) -> str:
+    """How files of a synthesized image are called, without what follows a point."""
+    seed = f"-seed-{image.seed_index:02}" if image.seed_index else ""
+    return f"facet-{image.index:02}{seed}"
 
 
 def record(event: Event, files: Sequence[str] = ()) -> dict[str, Any]:

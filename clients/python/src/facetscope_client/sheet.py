@@ -1,8 +1,8 @@
 """A contact sheet: all that an inspection found out about one unit, on one picture.
 
 Every facet is a row: its share of the images and what is known of it, its nearest and farthest real
-images, their mean, and the synthesized image with its figures; below it stand the signs that it is
-made by something else than what its images show. Beside the rows is the embedding.
+images, their mean, and the synthesized images with the figures of the first; below it stand the
+signs that it is made by something else than what its images show. Beside the rows is the embedding.
 """
 
 from __future__ import annotations
@@ -67,6 +67,9 @@ HALF: Final = (CELL - GAP) // 2
 
 MOST_FARTHEST: Final = 4
 
+MOST_SEEDS: Final = 4
+"""Synthesized images in one row."""
+
 NARROWEST: Final = 640
 """Width that a title needs."""
 
@@ -97,7 +100,9 @@ class _Columns:
             CELL + COLUMN_GAP if any(each.farthest_thumbnails for each in facets) else 0
         )
         image = mean + (CELL + COLUMN_GAP if report.facets else 0)
-        figures = image + (CELL + 2 * GAP if report.images else 0)
+        seeds = max((len(report.images_of(index)) for index, _ in report.images), default=0)
+        shown = min(seeds, MOST_SEEDS)
+        figures = image + (shown * (CELL + GAP) + GAP if report.images else 0)
         embedding = figures + (FIGURES + 2 * COLUMN_GAP if report.images else 0)
         end = embedding + (scatter.SIDE if report.facets else 0)
         return cls(members, farthest, mean, image, figures, embedding, end)
@@ -105,7 +110,7 @@ class _Columns:
 
 def contact_sheet(report: UnitReport) -> Image.Image:
     """Draw the sheet of ``report``, which has at least one facet or synthesized image."""
-    indices = sorted(report.facets.keys() | report.images.keys())
+    indices = sorted(report.facets.keys() | {index for index, _ in report.images})
     columns = _Columns.of(report)
     rows = len(indices) * (CELL + ROW_GAP) - ROW_GAP
     height = max(rows, scatter.height_of(len(report.facets)) if report.facets else 0)
@@ -173,11 +178,14 @@ def _draw_row(pen: Pen, report: UnitReport, index: int, columns: _Columns, *, to
     pen.badge(index, (MARGIN + BADGE / 2, top + CELL / 2), BADGE)
     if (facet := report.facets.get(index)) is not None:
         _draw_facet(pen, facet, columns, top=top)
-    if (image := report.images.get(index)) is not None:
-        _draw_picture(pen, image.picture, (columns.image, top))
+    images = report.images_of(index)[:MOST_SEEDS]
+    for place, image in enumerate(images):
+        at = (columns.image + place * (CELL + GAP), top)
+        _draw_picture(pen, image.picture, at)
         if image.HasField("field"):
-            _draw_field(pen, image, (columns.image, top))
-        _draw_figures(pen, image, columns.figures, top)
+            _draw_field(pen, image, at)
+    if images:
+        _draw_figures(pen, images[0], columns.figures, top)
 
 
 def _draw_facet(pen: Pen, facet: Facet, columns: _Columns, *, top: int) -> None:
@@ -254,5 +262,7 @@ def _figures(image: SynthesizedImage) -> Iterator[tuple[str, str]]:
         yield "percentile", f"{image.natural.percentile:.4g}"
         yield "best real image", f"{image.natural.maximum:.4g}"
     yield "start", f"{image.start_activation:.4g}"
+    if image.stopped_early:
+        yield "stopped at step", f"{image.steps}"
     if image.HasField("probability"):
         yield "probability", f"{image.probability:.3f}"

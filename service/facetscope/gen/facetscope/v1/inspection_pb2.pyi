@@ -263,7 +263,7 @@ class MaximizeActivationRequest(google.protobuf.message.Message):
     STARTS_FIELD_NUMBER: builtins.int
     COUNT_FIELD_NUMBER: builtins.int
     count: builtins.int
-    """Number of images to synthesize from noise, in [1, 256]. If 0, 1. Ignored where starts are given."""
+    """Number of starts from noise, in [1, 256]. If 0, 1. Ignored where starts are given."""
     @property
     def model(self) -> model_pb2.Model:
         """The model. Required."""
@@ -500,10 +500,13 @@ class Progress(google.protobuf.message.Message):
     OBJECTIVE_FIELD_NUMBER: builtins.int
     RATE_FIELD_NUMBER: builtins.int
     FRACTION_FIELD_NUMBER: builtins.int
+    OBJECTIVES_FIELD_NUMBER: builtins.int
     phase: Global___WorkPhase.ValueType
     """What is being done."""
     done: builtins.int
-    """How much of it is done, in [0, total] where the total is known."""
+    """How much of it is done, in [0, total] where the total is known. While synthesizing, both may change
+    when a batch turns out to be too large.
+    """
     total: builtins.int
     """How much there is. 0 if not known yet."""
     objective: builtins.float
@@ -518,6 +521,10 @@ class Progress(google.protobuf.message.Message):
     def unit(self) -> model_pb2.Unit:
         """The unit that it is done for. Unset where it is done for all."""
 
+    @property
+    def objectives(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___ImageObjective]:
+        """What is maximized, of each image of the batch, before the step. Only while synthesizing."""
+
     def __init__(
         self,
         *,
@@ -528,15 +535,49 @@ class Progress(google.protobuf.message.Message):
         objective: builtins.float | None = ...,
         rate: builtins.float = ...,
         fraction: builtins.float | None = ...,
+        objectives: collections.abc.Iterable[Global___ImageObjective] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_fraction", b"_fraction", "_objective", b"_objective", "fraction", b"fraction", "objective", b"objective", "unit", b"unit"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_fraction", b"_fraction", "_objective", b"_objective", "done", b"done", "fraction", b"fraction", "objective", b"objective", "phase", b"phase", "rate", b"rate", "total", b"total", "unit", b"unit"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_fraction", b"_fraction", "_objective", b"_objective", "done", b"done", "fraction", b"fraction", "objective", b"objective", "objectives", b"objectives", "phase", b"phase", "rate", b"rate", "total", b"total", "unit", b"unit"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_fraction", b"_fraction"]) -> typing.Literal["fraction"] | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_objective", b"_objective"]) -> typing.Literal["objective"] | None: ...
 
 Global___Progress: typing_extensions.TypeAlias = Progress
+
+@typing.final
+class ImageObjective(google.protobuf.message.Message):
+    """What is maximized, of one image."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    UNIT_FIELD_NUMBER: builtins.int
+    INDEX_FIELD_NUMBER: builtins.int
+    SEED_INDEX_FIELD_NUMBER: builtins.int
+    OBJECTIVE_FIELD_NUMBER: builtins.int
+    index: builtins.int
+    """Facet that it is for, or index of its start."""
+    seed_index: builtins.int
+    """Which of the images from this start it is."""
+    objective: builtins.float
+    """What is maximized, in its own unit."""
+    @property
+    def unit(self) -> model_pb2.Unit:
+        """The unit."""
+
+    def __init__(
+        self,
+        *,
+        unit: model_pb2.Unit | None = ...,
+        index: builtins.int = ...,
+        seed_index: builtins.int = ...,
+        objective: builtins.float = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["unit", b"unit"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["index", b"index", "objective", b"objective", "seed_index", b"seed_index", "unit", b"unit"]) -> None: ...
+
+Global___ImageObjective: typing_extensions.TypeAlias = ImageObjective
 
 @typing.final
 class Manifest(google.protobuf.message.Message):
@@ -574,6 +615,7 @@ class Manifest(google.protobuf.message.Message):
     JOB_DIGEST_FIELD_NUMBER: builtins.int
     FORWARD_RUNTIME_FIELD_NUMBER: builtins.int
     FORWARD_PROVIDER_FIELD_NUMBER: builtins.int
+    LARGEST_BATCH_FIELD_NUMBER: builtins.int
     WARNINGS_FIELD_NUMBER: builtins.int
     model_digest: builtins.str
     """SHA-256 of the model."""
@@ -592,6 +634,10 @@ class Manifest(google.protobuf.message.Message):
     forward_provider: builtins.str
     """What it computed with: `CPUExecutionProvider` or `CUDAExecutionProvider` of ONNX Runtime, the
     device of PyTorch. Empty where there was no image set.
+    """
+    largest_batch: builtins.int
+    """Images that ascended together, at most. 0 where none did. On the same kind of device, another number
+    can change the rounding of sums.
     """
     @property
     def image_set_digests(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
@@ -630,9 +676,10 @@ class Manifest(google.protobuf.message.Message):
         job_digest: builtins.str = ...,
         forward_runtime: model_pb2.Runtime.ValueType = ...,
         forward_provider: builtins.str = ...,
+        largest_batch: builtins.int = ...,
         warnings: collections.abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["input", b"input"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["code_layer", b"code_layer", "device", b"device", "forward_provider", b"forward_provider", "forward_runtime", b"forward_runtime", "image_set_digests", b"image_set_digests", "images_read", b"images_read", "input", b"input", "job_digest", b"job_digest", "model_digest", b"model_digest", "undecodable_count", b"undecodable_count", "undecodable_images", b"undecodable_images", "versions", b"versions", "warnings", b"warnings"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["code_layer", b"code_layer", "device", b"device", "forward_provider", b"forward_provider", "forward_runtime", b"forward_runtime", "image_set_digests", b"image_set_digests", "images_read", b"images_read", "input", b"input", "job_digest", b"job_digest", "largest_batch", b"largest_batch", "model_digest", b"model_digest", "undecodable_count", b"undecodable_count", "undecodable_images", b"undecodable_images", "versions", b"versions", "warnings", b"warnings"]) -> None: ...
 
 Global___Manifest: typing_extensions.TypeAlias = Manifest

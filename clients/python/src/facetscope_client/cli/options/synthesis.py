@@ -56,6 +56,33 @@ class SynthesisOptions:
             help="Steps between two previews, `facet-NN-preview.png`. Default: none.",
         ),
     ] = 0
+    images_per_facet: Annotated[
+        int,
+        _synthesis(
+            min=0,
+            metavar="N",
+            show_default=False,
+            help="Images from each start, each with crops of its own. Default: 1.",
+        ),
+    ] = 0
+    time_limit: Annotated[
+        float,
+        _synthesis(
+            min=0.0,
+            metavar="SECONDS",
+            show_default=False,
+            help="Send images as they are when their share of this time is up. Default: no limit.",
+        ),
+    ] = 0.0
+    batch: Annotated[
+        int,
+        _synthesis(
+            min=0,
+            metavar="N",
+            show_default=False,
+            help="Images that ascend together, where memory allows. Default: 32.",
+        ),
+    ] = 0
 
     def message(self, seed: int) -> Synthesis:
         """The message, with the seed that it shares with the discovery."""
@@ -69,4 +96,7 @@ class SynthesisOptions:
             start=starts[self.start],
             seed=seed,
             preview_interval=self.preview_interval,
+            images_per_start=self.images_per_facet,
+            time_limit_s=self.time_limit,
+            largest_batch=self.batch,
         )

@@ -47,7 +47,7 @@ class InspectionServiceStub(object):
     - `UNIMPLEMENTED`, reason `OPERATOR_UNSUPPORTED`: a node of the model has no translation, and ONNX
     Runtime does not run the file either; the metadata names node and operator.
     - `RESOURCE_EXHAUSTED`, reason `OUT_OF_MEMORY`: the job does not fit the device, or what a
-    worker may take of the machine.
+    worker may take of the machine; images are synthesized in smaller batches before.
     - `UNAVAILABLE`, reason `WORKER_LOST`: the process that did the work ended; the client SHOULD retry.
     - `UNAVAILABLE`, reason `ENGINE_BUSY`: too many jobs wait already. Carries `google.rpc.RetryInfo`.
     - `INTERNAL`: a bug. The message has an incident id that the server's log explains.
@@ -103,7 +103,7 @@ class InspectionServiceServicer(object):
     - `UNIMPLEMENTED`, reason `OPERATOR_UNSUPPORTED`: a node of the model has no translation, and ONNX
     Runtime does not run the file either; the metadata names node and operator.
     - `RESOURCE_EXHAUSTED`, reason `OUT_OF_MEMORY`: the job does not fit the device, or what a
-    worker may take of the machine.
+    worker may take of the machine; images are synthesized in smaller batches before.
     - `UNAVAILABLE`, reason `WORKER_LOST`: the process that did the work ended; the client SHOULD retry.
     - `UNAVAILABLE`, reason `ENGINE_BUSY`: too many jobs wait already. Carries `google.rpc.RetryInfo`.
     - `INTERNAL`: a bug. The message has an incident id that the server's log explains.
@@ -154,6 +154,8 @@ class InspectionServiceServicer(object):
         unit.
         - `INVALID_ARGUMENT`, reason `READOUT_UNDEFINED`: a probability of a layer without classes, or of
         a direction.
+        - `INVALID_ARGUMENT`, reason `BUDGET_EXCEEDED`: steps x images x pixels are more than this server
+        spends on a job; the metadata has both numbers.
         - `INVALID_ARGUMENT`, reason `IMAGES_UNDECODABLE`: a start picture could not be decoded.
         - `FAILED_PRECONDITION`, reason `NON_FINITE_ACTIVATION`: the model gave NaN or infinity.
         - `UNIMPLEMENTED`, reason `GRADIENT_UNAVAILABLE`: the layer has no gradient; the metadata names
@@ -168,8 +170,10 @@ class InspectionServiceServicer(object):
     def InspectUnits(self, request, context):
         """Inspects units: discovers the facets of each, and synthesizes one image for each facet.
 
-        Streams, unit by unit, progress and previews, the count of facets, facets and images; then a
-        manifest. Errors are those of DiscoverFacets and MaximizeActivation; the first one ends the call.
+        Streams the count of facets and the facets unit by unit, then the images unit by unit, with progress
+        and previews between; then a manifest. The images of a unit may come after the facets of further
+        units of its layer, which ascend together with it. Errors are those of DiscoverFacets and
+        MaximizeActivation; the first one ends the call.
         But where there are several units, one with `TOO_FEW_IMAGES` or `UNIT_SILENT` is skipped, which an
         event tells, and the call goes on.
         """
@@ -230,7 +234,7 @@ class InspectionService(object):
     - `UNIMPLEMENTED`, reason `OPERATOR_UNSUPPORTED`: a node of the model has no translation, and ONNX
     Runtime does not run the file either; the metadata names node and operator.
     - `RESOURCE_EXHAUSTED`, reason `OUT_OF_MEMORY`: the job does not fit the device, or what a
-    worker may take of the machine.
+    worker may take of the machine; images are synthesized in smaller batches before.
     - `UNAVAILABLE`, reason `WORKER_LOST`: the process that did the work ended; the client SHOULD retry.
     - `UNAVAILABLE`, reason `ENGINE_BUSY`: too many jobs wait already. Carries `google.rpc.RetryInfo`.
     - `INTERNAL`: a bug. The message has an incident id that the server's log explains.
