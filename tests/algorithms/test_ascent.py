@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from facetscope.algorithms.ascent import ascend
+from facetscope.algorithms.slopes import UnreachableError
 from facetscope.domain.schedules import Phase, Schedule
 from facetscope.domain.units import Readout
 
@@ -24,13 +25,14 @@ def generators(*seeds):
     return [torch.Generator().manual_seed(seed) for seed in seeds]
 
 
-def climb(objective, start, plan=None, seeds=None):
+def climb(objective, start, plan=None, seeds=None, rescue=None):
     """An ascent of one objective, for both readouts."""
     return ascend(
         dict.fromkeys(Readout, objective),
         start,
         schedule=plan or schedule(),
         generators=generators(*(seeds or range(len(start)))),
+        rescue=rescue and dict.fromkeys(Readout, rescue),
     )
 
 
@@ -129,6 +131,28 @@ def test_an_image_without_gradient_stays():
     alive = torch.tensor([0.0, 1.0])
     step = next(climb(lambda images: brightness(images) * alive, start))
     torch.testing.assert_close(step.images, start + 2 * alive.view(2, 1, 1, 1))
+
+
+def test_a_silent_image_is_rescued_and_the_others_are_not_touched():
+    """Bit by bit: the rescue is for images that would stay grey for ever."""
+    start, alive = noise(2, 1, 6, 6), torch.tensor([0.0, 1.0]).view(2, 1, 1, 1)
+    silenced = lambda images: texture(images * alive)  # noqa: E731
+    *_, rescued = climb(silenced, start, rescue=texture)
+    *_, alone = climb(silenced, start)
+    *_, awake = climb(texture, start)
+    assert torch.equal(rescued.canvas[1], alone.canvas[1])
+    assert torch.equal(rescued.canvas[0], awake.canvas[0])
+
+
+def test_an_image_that_cannot_be_climbed_is_told():
+    """With the last step of a rescue, before the others are wasted."""
+    start, alive = noise(2, 1, 4, 4), torch.tensor([1.0, 0.0])
+    silent = lambda images: brightness(images) * alive  # noqa: E731
+    steps = climb(silent, start, schedule({"steps": 30}), rescue=silent)
+    assert [next(steps).index for _ in range(15)] == list(range(1, 16))
+    with pytest.raises(UnreachableError) as caught:
+        next(steps)
+    assert caught.value.image == 1
 
 
 @pytest.mark.parametrize("broken", [float("nan"), float("inf")])

@@ -4,7 +4,7 @@ Nguyen, Yosinski & Clune, "Multifaceted Feature Visualization" (2016), arXiv:160
 code does it: jittered crops, mean-normalized gradients, total-variation denoising.
 """
 
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -29,11 +29,9 @@ from facetscope.algorithms.canvases import (
 from facetscope.algorithms.denoising import denoise
 from facetscope.algorithms.schedules import margin_pixels, settings, tv_weight_for
 from facetscope.algorithms.shapes import Canvas, Images, Scores
+from facetscope.algorithms.slopes import Objective, Slopes, check_finite
 from facetscope.domain.schedules import Phase, Schedule
 from facetscope.domain.units import Readout
-
-Objective = Callable[[Images], Scores]
-"""What to climb: one score for each image of the network's input size."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +92,7 @@ def ascend(
     *,
     schedule: Schedule,
     generators: Sequence[torch.Generator],
+    rescue: Mapping[Readout, Objective] | None = None,
     value_range: tuple[float, float] = (0.0, 255.0),
 ) -> Generator[Step]:
     """Climb from ``start`` as ``schedule`` says, yielding after every step.
@@ -106,13 +105,16 @@ def ascend(
         start: Where to begin, at the network's input size; left as it is.
         schedule: Its step sizes and weights are meant for grey levels in [0, 255].
         generators: The randomness of each image. On the CPU they cost no synchronization.
+        rescue: The same where rectifiers are silent, by readout: see ``Slopes``.
         value_range: Least and greatest value of a pixel.
 
     Raises:
         FloatingPointError: A score or gradient is NaN or infinite; the message names the image.
+        UnreachableError: An image cannot be climbed at all: see ``Slopes``.
     """
     canvas, size, index = start.detach(), height_width(start), 0
     by = AUTHORS if schedule.authors_steps else OWN
+    slopes = Slopes(schedule.steps)
     for number, phase in enumerate(schedule.phases):
         canvas = by.resize(canvas, phase.scale, at_least=size)
         room = slack(canvas, size)
@@ -121,35 +123,21 @@ def ascend(
                 room, window=phase.window, generators=generators, whole=by.whole
             )
             crops = crop(canvas, origins, size)
-            scores, direction = _slope(objectives[phase.readout], crops, phase, by)
+            aid = rescue[phase.readout] if rescue else None
+            scores, gradient = slopes(objectives[phase.readout], crops, aid)
+            direction = _normalized(scores, gradient, phase, by)
             _central(crops, phase).add_(direction, alpha=now.step_size)
             smooth = by.denoise(crops.clamp_(*value_range), tv_weight_for(now.tv_weight, *size))
             canvas, index = paste(canvas, smooth, origins), index + 1
             yield Step(index, number, canvas, size, scores)
 
 
-@torch.enable_grad()
-def _slope(
-    objective: Objective, images: Images, phase: Phase, by: Arithmetic
-) -> tuple[Scores, Tensor]:
-    """Scores, and what of their gradients the phase updates, divided by their mean absolute value.
-
-    A zero gradient stays zero.
-    """
-    leaves = images.detach().requires_grad_()
-    scores = objective(leaves)
-    (gradient,) = torch.autograd.grad(scores.sum(), leaves)
+def _normalized(scores: Scores, gradient: Images, phase: Phase, by: Arithmetic) -> Tensor:
+    """What of gradients the phase updates, divided by their mean absolute value; zeros stay zeros."""
     central = _central(gradient, phase)
     steepness = by.steepness(gradient, central)
-    _check_finite(scores.detach() + steepness.flatten())
-    return scores.detach(), central / steepness.clamp_(min=torch.finfo(steepness.dtype).tiny)
-
-
-def _check_finite(evidence: Scores) -> None:
-    broken = ~evidence.isfinite()
-    if broken.any():
-        index = int(broken.nonzero()[0])
-        raise FloatingPointError(f"the score or gradient of image {index} is NaN or infinite")
+    check_finite(scores + steepness.flatten())
+    return central / steepness.clamp_(min=torch.finfo(steepness.dtype).tiny)
 
 
 def _central(images: Images, phase: Phase) -> Tensor:
