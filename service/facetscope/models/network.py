@@ -23,6 +23,7 @@ from facetscope.models.graph import BATCHES, Translation, missing
 from facetscope.models.groups import Groups
 from facetscope.models.onnx import convolution
 from facetscope.models.receptive_fields import field_along, receptive_fields
+from facetscope.models.redirecting import redirect
 
 aten: Final = torch.ops.aten
 
@@ -78,7 +79,7 @@ class Network:
             for name, value in translation.values.items()
             for alias in (*value.aliases, name)
         }
-        self._readings: dict[tuple[str, ...], Reading] = {}
+        self._readings: dict[tuple[tuple[str, ...], bool], Reading] = {}
         self._attributions: dict[tuple[str, str], Attribution] = {}
         self._autocast = autocast
         self.layers = tuple(_layers(translation, picture_axes))
@@ -108,8 +109,13 @@ class Network:
         """Other names of the layer ``name``."""
         return self._translation.values[name].aliases
 
-    def reading(self, names: Sequence[str]) -> "Reading":
+    def reading(self, names: Sequence[str], *, redirected: bool = False) -> "Reading":
         """The part of the graph that computes these layers, and nothing after them.
+
+        Args:
+            names: Of the layers.
+            redirected: Whether rectifiers that are silent for an image let a gradient through that
+                would wake them; see ``redirecting``. What is computed is the same, bit by bit.
 
         Returns:
             A module from a batch of network inputs to a tuple of activations, one for each name, in
@@ -121,9 +127,12 @@ class Network:
         Raises:
             OperatorUnsupportedError: A node on the way to them has no translation.
         """
-        key = tuple(names)
+        key = (tuple(names), redirected)
         if key not in self._readings:
-            cut, batch = self._cut(key), self._translation.batch
+            cut, batch = self._cut(names), self._translation.batch
+            if redirected:
+                redirect(cut.graph)
+                cut.recompile()
             whole = cut if batch is None else Groups(cut, batch)
             self._readings[key] = Reading(whole, self.device.type if self._autocast else None)
         return self._readings[key]
