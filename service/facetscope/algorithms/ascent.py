@@ -133,7 +133,7 @@ def ascend(
 
 
 def _normalized(scores: Scores, gradient: Images, phase: Phase, by: Arithmetic) -> Tensor:
-    """What of gradients the phase updates, divided by their mean absolute value; zeros stay zeros."""
+    """What of gradients the phase updates, over their mean absolute value; zeros stay zeros."""
     central = _central(gradient, phase)
     steepness = by.steepness(gradient, central)
     check_finite(scores + steepness.flatten())

@@ -16,7 +16,9 @@
     │   ├── ReceptiveFieldUndefinedError
     │   ├── AttributionUndefinedError
     │   ├── BudgetExceededError
-    │   └── NonFiniteActivationError
+    │   ├── NonFiniteActivationError
+    │   ├── AscentDivergedError
+    │   └── ObjectiveUnreachableError
     ├── ModelError                    the caller can fix it by sending another model
     │   ├── ModelUnreadableError
     │   ├── ModelForbiddenError
@@ -314,6 +316,40 @@ class NonFiniteActivationError(InvalidRequestError):
         return (
             f"layer {self.layer!r} gave NaN or infinity {self.where}: check the input's value "
             "range, mean and std, and whether the model itself is sound"
+        )
+
+
+@dataclass(eq=False)
+class AscentDivergedError(InvalidRequestError):
+    """A picture ran into black and white, where there is nothing left to climb by."""
+
+    reason: ClassVar[str] = "ASCENT_DIVERGED"
+    image: int
+    step: int
+    learning_rate: float
+
+    def __str__(self) -> str:
+        return (
+            f"image {self.image} is black or white nearly everywhere after {self.step} steps: a "
+            f"learning rate of {self.learning_rate:g} is too large here; ask for a tenth of it"
+        )
+
+
+@dataclass(eq=False)
+class ObjectiveUnreachableError(InvalidRequestError):
+    """No change of a picture changes what is maximized, as far as gradients tell."""
+
+    reason: ClassVar[str] = "OBJECTIVE_UNREACHABLE"
+    unit: str
+    image: int
+    steps: int
+
+    def __str__(self) -> str:
+        return (
+            f"image {self.image} of unit {self.unit} has a gradient of zero in each of the first "
+            f"{self.steps} steps, even where silent rectifiers let it through: start from other "
+            "pictures or from noise; if that changes nothing, the unit is constant, and another "
+            "one has to be inspected"
         )
 
 

@@ -38,6 +38,7 @@ CODE_OF: Final[Mapping[type[errors.InspectionError], int]] = {
     errors.TooFewImagesError: code_pb2.FAILED_PRECONDITION,
     errors.UnitSilentError: code_pb2.FAILED_PRECONDITION,
     errors.NonFiniteActivationError: code_pb2.FAILED_PRECONDITION,
+    errors.ObjectiveUnreachableError: code_pb2.FAILED_PRECONDITION,
     errors.InvalidRequestError: code_pb2.INVALID_ARGUMENT,
     errors.OperatorUnsupportedError: code_pb2.UNIMPLEMENTED,
     errors.GradientUnavailableError: code_pb2.UNIMPLEMENTED,
