@@ -1,6 +1,6 @@
 """Ratios that matter to users, each measured side by side in one run.
 
-    python -m tests.benchmarks.ratios [step] [service] [front] [describe] [facets]
+    python -m tests.benchmarks.ratios [step] [recipes] [service] [front] [describe] [facets]
 
 Needs the real models of FACETSCOPE_ASSETS. Nothing else should run meanwhile.
 """
@@ -26,10 +26,13 @@ from tests.benchmarks.timing import interleaved, report, timed
 from tests.servers import serving
 from threadpoolctl import threadpool_limits
 
+from facetscope.algorithms import parameterizations
 from facetscope.algorithms.ascent import ascend
 from facetscope.algorithms.facets import discover
+from facetscope.algorithms.optimization import optimize
 from facetscope.domain.inputs import InputSpec
 from facetscope.domain.jobs import PAPER, Discovery, MaximizeActivation, Precision, Start, Synthesis
+from facetscope.domain.recipes import FOURIER, MACO
 from facetscope.domain.schedules import Phase, Schedule
 from facetscope.domain.units import Readout, Unit
 from facetscope.engine.inspection import Inspector
@@ -56,6 +59,7 @@ def main():
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads")
     measurements = {
         "step": step,
+        "recipes": recipes,
         "service": service,
         "front": front,
         "describe": describe,
@@ -114,6 +118,27 @@ def step():
                 bare.append(timed(lambda: forward_and_backward(reading, model, start)))
                 whole.append(timed(lambda: next(steps)))
             report(f"step, {name}, batch {BATCH}, TV weight {weight}", whole, bare)
+
+
+def recipes():
+    """A step of each recipe, against the bare forward and backward of the same cut model."""
+    file, spec = MODELS["EfficientNet-Lite0"]
+    model = OpenModel("", ASSETS / "models" / file, spec, Precision.FLOAT32, torch.device("cpu"))
+    target = model.target(UNIT)
+    objective = target.objectives()[Readout.ACTIVATION]
+    reading = model.network.reading([target.layer.name])
+    noise = torch.Generator().manual_seed(0)
+    start = 255 * torch.rand(BATCH, *target.shape, generator=noise)
+    works = {"bare": lambda: forward_and_backward(reading, model, start)}
+    for recipe in (FOURIER, MACO):
+        generators = [torch.Generator().manual_seed(index) for index in range(BATCH)]
+        begun = parameterizations.parameters(recipe.parameterization, start)
+        steps = optimize(objective, begun, recipe=recipe, generators=generators)
+        works[recipe.parameterization.name] = partial(next, steps)
+    taken = interleaved(works, ROUNDS)
+    bare = taken.pop("bare")
+    for name, seconds in taken.items():
+        report(f"recipe {name}, batch {BATCH}", seconds, bare)
 
 
 def forward_and_backward(reading, model, pixels):
