@@ -175,3 +175,19 @@ def test_weights_are_shared_and_a_reading_is_made_once():
     assert network.reading(["active"], redirected=True) is other
     pointers = [{each.data_ptr() for each in reading.buffers()} for reading in (one, other)]
     assert pointers[0] == pointers[1] != set()
+
+
+def test_fused_networks_compute_the_same(tmp_path):
+    """Hard swish, its gates and rectifiers in place, as fusions leave them."""
+    from torchvision import models
+
+    torch.manual_seed(0)
+    module = models.mobilenet_v3_small(weights=None).eval()
+    path, images = tmp_path / "model.pt", example((2, 3, 48, 48))
+    torch.jit.trace(module, images).save(str(path))
+    network = Network(open_model(path).translate(images), torch.device("cpu"))
+    one, other = (network.reading(network.outputs, redirected=each) for each in (False, True))
+    assert torch.equal(one(images)[0], other(images)[0])
+    plain, second = (gradient(network, images, redirected=each) for each in (False, True))
+    assert plain.any()
+    torch.testing.assert_close(plain, second, rtol=0, atol=0)
