@@ -131,6 +131,14 @@ def test_images_are_told_apart_along_the_axis_of_the_batch():
     assert found.tolist() == [[0, 1], [1, 1]]
 
 
+def test_images_of_one_number_each_are_told_apart():
+    """A unit may have been picked out before it is rectified."""
+    inputs = torch.tensor([-1.0, 2.0]).requires_grad_()
+    given = redirected(inputs, inputs.relu(), low=0.0, high=9.0, closed=False, axis=0)
+    (found,) = torch.autograd.grad(given, inputs, torch.ones(2))
+    assert found.tolist() == [1, 1]
+
+
 def test_groups_of_images_are_woken_alike():
     """Files that were made for one batch size are computed group by group."""
     inputs = torch.randn(3, 2, 4, generator=torch.Generator().manual_seed(0)) - 1

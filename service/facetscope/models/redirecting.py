@@ -110,10 +110,15 @@ class _Redirected(torch.autograd.Function):
         ((values,), (gradient,)) = ctx.saved_tensors, gradients
         below = values < ctx.low if ctx.closed else values <= ctx.low
         above = values > ctx.high if ctx.closed else values >= ctx.high
-        others = [axis for axis in range(gradient.dim()) if axis != ctx.axis]
-        through = ((gradient != 0) & ~below & ~above).any(dim=others, keepdim=True)
+        through = _of_each_image((gradient != 0) & ~below & ~above, ctx.axis)
         inward = (below & (gradient > 0)) | (above & (gradient < 0))
         return torch.where(inward & ~through, gradient, 0), gradient, None, None, None, None
+
+
+def _of_each_image(found: Tensor, axis: int) -> Tensor:
+    """Whether anything is found of an image, in a shape that goes with that of ``found``."""
+    images = found.movedim(axis, 0).reshape(found.shape[axis], -1).any(dim=1)
+    return images.reshape([-1 if each == axis else 1 for each in range(found.dim())])
 
 
 def _rectified() -> Range:
@@ -140,7 +145,7 @@ def _hard_sigmoid(*, alpha: float = 0.2, beta: float = 0.5) -> Range | None:
 
 
 RANGES: Final[Mapping[Any, Callable[..., Range | None]]] = {
-    **dict.fromkeys((torch.relu, torch.relu_, aten.relu, aten.relu_), _rectified),
+    **dict.fromkeys((torch.relu, torch.relu_, aten.relu), _rectified),
     **dict.fromkeys((elementwise.clip, aten.clamp, aten.clip), _clamped),
     aten.clamp_max: lambda max: Range(-inf, max, closed=True),  # noqa: A006 (torch's own name)
     aten.clamp_min: lambda min: Range(min, inf, closed=True),  # noqa: A006
