@@ -158,6 +158,10 @@ class InspectionServiceServicer(object):
         spends on a job; the metadata has both numbers.
         - `INVALID_ARGUMENT`, reason `IMAGES_UNDECODABLE`: a start picture could not be decoded.
         - `FAILED_PRECONDITION`, reason `NON_FINITE_ACTIVATION`: the model gave NaN or infinity.
+        - `FAILED_PRECONDITION`, reason `OBJECTIVE_UNREACHABLE`: an image had no gradient in any of the first
+        16 steps, even where silent rectifiers let it through; the metadata names unit and image.
+        - `INVALID_ARGUMENT`, reason `ASCENT_DIVERGED`: the learning rate is too large, and an image ran
+        into black and white; the metadata names image and step.
         - `UNIMPLEMENTED`, reason `GRADIENT_UNAVAILABLE`: the layer has no gradient; the metadata names
         node and operator that stand in the way.
         - `UNIMPLEMENTED`, reason `OPERATOR_UNSUPPORTED`: a node on the way from the image to the layer has

@@ -88,8 +88,10 @@ Global___SchedulePreset: typing_extensions.TypeAlias = SchedulePreset
 @typing.final
 class Synthesis(google.protobuf.message.Message):
     """How images are synthesized: activation maximization of Nguyen, Yosinski & Clune (2016), all images of
-    a unit in one batch. A step takes a crop of the canvas, adds `step_size / mean|g| * g` for the gradient
-    g of the unit, clips to [0, 255], denoises by total variation and writes the crop back.
+    a request that are read from one layer in batches. A step takes a crop of the canvas, adds
+    `step_size / mean|g| * g` for the gradient g of the unit, clips to [0, 255], denoises by total
+    variation and writes the crop back. Images share nothing but the batch: each has its own crops and its
+    own randomness, and ends the same in any company but for the rounding of sums.
     """
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
@@ -100,6 +102,10 @@ class Synthesis(google.protobuf.message.Message):
     NOISE_STD_FIELD_NUMBER: builtins.int
     SEED_FIELD_NUMBER: builtins.int
     PREVIEW_INTERVAL_FIELD_NUMBER: builtins.int
+    IMAGES_PER_START_FIELD_NUMBER: builtins.int
+    PROGRESS_INTERVAL_FIELD_NUMBER: builtins.int
+    TIME_LIMIT_S_FIELD_NUMBER: builtins.int
+    LARGEST_BATCH_FIELD_NUMBER: builtins.int
     start: Global___Start.ValueType
     """Where images start. If unspecified: in InspectUnits FACET_MEAN; in MaximizeActivation GIVEN where
     there are pictures to start from, else NOISE.
@@ -112,6 +118,21 @@ class Synthesis(google.protobuf.message.Message):
     """Seed of every random choice of the synthesis."""
     preview_interval: builtins.int
     """Steps between two previews of the whole batch. If 0, no previews are sent."""
+    images_per_start: builtins.int
+    """Images made from each start, each with randomness of its own, in [0, 64]. If 0, 1."""
+    progress_interval: builtins.int
+    """Steps between two progresses with the objective of each image; the last step is always told of. If
+    0, 1.
+    """
+    time_limit_s: builtins.float
+    """Seconds that all ascents of the request may take together, shared out evenly among its images. When
+    the time of an image is up, it is sent as it is then, with `stopped_early`. If 0, no limit. A
+    deadline of the call SHOULD be later: what it ends is lost.
+    """
+    largest_batch: builtins.int
+    """Images that ascend together at most, in [0, 256]. If 0, 32. The server takes fewer where memory is
+    short, as the manifest tells.
+    """
     @property
     def schedule(self) -> Global___Schedule:
         """The phases. If unset, the preset MEAN_IMAGE."""
@@ -125,9 +146,13 @@ class Synthesis(google.protobuf.message.Message):
         noise_std: builtins.float | None = ...,
         seed: builtins.int = ...,
         preview_interval: builtins.int = ...,
+        images_per_start: builtins.int = ...,
+        progress_interval: builtins.int = ...,
+        time_limit_s: builtins.float = ...,
+        largest_batch: builtins.int = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_noise_mean", b"_noise_mean", "_noise_std", b"_noise_std", "noise_mean", b"noise_mean", "noise_std", b"noise_std", "schedule", b"schedule"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_noise_mean", b"_noise_mean", "_noise_std", b"_noise_std", "noise_mean", b"noise_mean", "noise_std", b"noise_std", "preview_interval", b"preview_interval", "schedule", b"schedule", "seed", b"seed", "start", b"start"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_noise_mean", b"_noise_mean", "_noise_std", b"_noise_std", "images_per_start", b"images_per_start", "largest_batch", b"largest_batch", "noise_mean", b"noise_mean", "noise_std", b"noise_std", "preview_interval", b"preview_interval", "progress_interval", b"progress_interval", "schedule", b"schedule", "seed", b"seed", "start", b"start", "time_limit_s", b"time_limit_s"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_noise_mean", b"_noise_mean"]) -> typing.Literal["noise_mean"] | None: ...
     @typing.overload
@@ -241,11 +266,14 @@ class PreviewImage(google.protobuf.message.Message):
 
     UNIT_FIELD_NUMBER: builtins.int
     INDEX_FIELD_NUMBER: builtins.int
+    SEED_INDEX_FIELD_NUMBER: builtins.int
     STEP_FIELD_NUMBER: builtins.int
     OBJECTIVE_FIELD_NUMBER: builtins.int
     PICTURE_FIELD_NUMBER: builtins.int
     index: builtins.int
     """Facet that it is for, or index of its start."""
+    seed_index: builtins.int
+    """Which of the images from this start it is, in [0, images_per_start)."""
     step: builtins.int
     """Steps taken so far, in all phases."""
     objective: builtins.float
@@ -263,12 +291,13 @@ class PreviewImage(google.protobuf.message.Message):
         *,
         unit: model_pb2.Unit | None = ...,
         index: builtins.int = ...,
+        seed_index: builtins.int = ...,
         step: builtins.int = ...,
         objective: builtins.float = ...,
         picture: facet_pb2.EncodedImage | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["picture", b"picture", "unit", b"unit"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["index", b"index", "objective", b"objective", "picture", b"picture", "step", b"step", "unit", b"unit"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["index", b"index", "objective", b"objective", "picture", b"picture", "seed_index", b"seed_index", "step", b"step", "unit", b"unit"]) -> None: ...
 
 Global___PreviewImage: typing_extensions.TypeAlias = PreviewImage
 
@@ -286,6 +315,8 @@ class SynthesizedImage(google.protobuf.message.Message):
     START_ACTIVATION_FIELD_NUMBER: builtins.int
     NATURAL_FIELD_NUMBER: builtins.int
     STEPS_FIELD_NUMBER: builtins.int
+    SEED_INDEX_FIELD_NUMBER: builtins.int
+    STOPPED_EARLY_FIELD_NUMBER: builtins.int
     FIELD_FIELD_NUMBER: builtins.int
     index: builtins.int
     """Facet that it is for, or index of its start."""
@@ -297,6 +328,10 @@ class SynthesizedImage(google.protobuf.message.Message):
     """Activation of the unit for the picture that the ascent started from."""
     steps: builtins.int
     """Steps taken."""
+    seed_index: builtins.int
+    """Which of the images from this start it is, in [0, images_per_start)."""
+    stopped_early: builtins.bool
+    """Whether the time was up before the last step."""
     @property
     def unit(self) -> model_pb2.Unit:
         """The unit."""
@@ -326,10 +361,12 @@ class SynthesizedImage(google.protobuf.message.Message):
         start_activation: builtins.float = ...,
         natural: Global___NaturalComparison | None = ...,
         steps: builtins.int = ...,
+        seed_index: builtins.int = ...,
+        stopped_early: builtins.bool = ...,
         field: facet_pb2.Box | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_natural", b"_natural", "_probability", b"_probability", "field", b"field", "natural", b"natural", "picture", b"picture", "probability", b"probability", "unit", b"unit"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_natural", b"_natural", "_probability", b"_probability", "activation", b"activation", "field", b"field", "index", b"index", "natural", b"natural", "picture", b"picture", "probability", b"probability", "start_activation", b"start_activation", "steps", b"steps", "unit", b"unit"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_natural", b"_natural", "_probability", b"_probability", "activation", b"activation", "field", b"field", "index", b"index", "natural", b"natural", "picture", b"picture", "probability", b"probability", "seed_index", b"seed_index", "start_activation", b"start_activation", "steps", b"steps", "stopped_early", b"stopped_early", "unit", b"unit"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_natural", b"_natural"]) -> typing.Literal["natural"] | None: ...
     @typing.overload
