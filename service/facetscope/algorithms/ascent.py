@@ -17,6 +17,7 @@ from facetscope.algorithms.authors import (
     resize_by_splines,
 )
 from facetscope.algorithms.canvases import (
+    Origin,
     Size,
     crop,
     fit,
@@ -28,7 +29,7 @@ from facetscope.algorithms.canvases import (
 )
 from facetscope.algorithms.denoising import denoise
 from facetscope.algorithms.schedules import margin_pixels, settings, tv_weight_for
-from facetscope.algorithms.shapes import Canvas, Images, Scores
+from facetscope.algorithms.shapes import Canvas, CanvasMaps, Images, Scores
 from facetscope.algorithms.slopes import Objective, Slopes, check_finite
 from facetscope.domain.schedules import Phase, Schedule
 from facetscope.domain.units import Readout
@@ -44,6 +45,8 @@ class Step:
         canvas: All that has been drawn so far; later steps leave it as it is.
         size: Height and width of the network's input.
         scores: The objective of the step's crops before the step, in the objective's own unit.
+        slope: The gradient of the scores before the step, in absolute value and summed over
+            channels; 0 where the step did not look. ``None`` where it was not asked for.
     """
 
     index: int
@@ -51,6 +54,7 @@ class Step:
     canvas: Canvas
     size: Size
     scores: Scores
+    slope: CanvasMaps | None = None
 
     @property
     def images(self) -> Images:
@@ -94,6 +98,7 @@ def ascend(
     generators: Sequence[torch.Generator],
     rescue: Mapping[Readout, Objective] | None = None,
     value_range: tuple[float, float] = (0.0, 255.0),
+    slopes: bool = False,
 ) -> Generator[Step]:
     """Climb from ``start`` as ``schedule`` says, yielding after every step.
 
@@ -107,6 +112,7 @@ def ascend(
         generators: The randomness of each image. On the CPU they cost no synchronization.
         rescue: The same where rectifiers are silent, by readout: see ``Slopes``.
         value_range: Least and greatest value of a pixel.
+        slopes: Whether steps tell where the objectives' gradients were.
 
     Raises:
         FloatingPointError: A score or gradient is NaN or infinite; the message names the image.
@@ -114,7 +120,7 @@ def ascend(
     """
     canvas, size, index = start.detach(), height_width(start), 0
     by = AUTHORS if schedule.authors_steps else OWN
-    slopes = Slopes(schedule.steps)
+    climbing = Slopes(schedule.steps)
     for number, phase in enumerate(schedule.phases):
         canvas = by.resize(canvas, phase.scale, at_least=size)
         room = slack(canvas, size)
@@ -124,12 +130,13 @@ def ascend(
             )
             crops = crop(canvas, origins, size)
             aid = rescue[phase.readout] if rescue else None
-            scores, gradient = slopes(objectives[phase.readout], crops, aid)
+            scores, gradient = climbing(objectives[phase.readout], crops, aid)
+            slope = _on_canvas(gradient, canvas, origins) if slopes else None
             direction = _normalized(scores, gradient, phase, by)
             _central(crops, phase).add_(direction, alpha=now.step_size)
             smooth = by.denoise(crops.clamp_(*value_range), tv_weight_for(now.tv_weight, *size))
             canvas, index = paste(canvas, smooth, origins), index + 1
-            yield Step(index, number, canvas, size, scores)
+            yield Step(index, number, canvas, size, scores, slope)
 
 
 def _normalized(scores: Scores, gradient: Images, phase: Phase, by: Arithmetic) -> Tensor:
@@ -138,6 +145,12 @@ def _normalized(scores: Scores, gradient: Images, phase: Phase, by: Arithmetic) 
     steepness = by.steepness(gradient, central)
     check_finite(scores + steepness.flatten())
     return central / steepness.clamp_(min=torch.finfo(steepness.dtype).tiny)
+
+
+def _on_canvas(gradient: Images, canvas: Canvas, origins: Sequence[Origin]) -> CanvasMaps:
+    """The absolute gradient of crops, summed over channels, where they were cut."""
+    empty = canvas.new_zeros((len(canvas), 1, *height_width(canvas)))
+    return paste(empty, gradient.abs().sum(dim=1, keepdim=True), origins).squeeze(1)
 
 
 def _central(images: Images, phase: Phase) -> Tensor:

@@ -15,5 +15,11 @@ Scores = Float[Tensor, " batch"]
 Activations = Num[Tensor, "batch *axes"]
 """What a layer gives for each image; one of the axes counts its channels."""
 
+Maps = Float[Tensor, "batch height width"]
+"""One number for each pixel of each image."""
+
+CanvasMaps = Float[Tensor, "batch rows columns"]
+"""One number for each pixel of each canvas."""
+
 Planes = Float[Tensor, "plane height width"]
 """Channels of images, each on its own."""
