@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import replace
 from hashlib import sha256
+from itertools import product
 
 import grpc
 import pytest
@@ -10,7 +11,7 @@ from google.protobuf.json_format import ParseDict
 from tests import examples
 from tests.support import details, reason
 
-from facetscope.domain import errors, jobs
+from facetscope.domain import errors, events, jobs
 from facetscope.domain.events import Progress, Work
 from facetscope.domain.inputs import Source
 from facetscope.domain.schedules import AUTHORS_CODE, CENTER_BIASED
@@ -173,6 +174,34 @@ async def test_a_way_of_finding_facets_is_read(stub, engine, asked, understood):
     assert [job.discovery for job in engine.jobs] == [understood]
 
 
+@pytest.mark.parametrize(
+    ("encoding", "alpha"),
+    [
+        *product((each for each in jobs.Encoding if each is not jobs.Encoding.JPEG), jobs.Alpha),
+        (jobs.Encoding.JPEG, jobs.Alpha.NONE),
+    ],
+)
+async def test_what_images_are_sent_as_is_read(stub, engine, encoding, alpha):
+    """All pairs are understood, but for an alpha channel where there is no room for one."""
+    asked = {"encoding": f"ENCODING_{encoding.name}", "alpha": f"ALPHA_{alpha.name}"}
+    message = {"model": MODEL, "unit": UNIT, "synthesis": asked}
+    async for _ in stub.MaximizeActivation(ParseDict(message, pb.MaximizeActivationRequest())):
+        pass
+    (job,) = engine.jobs
+    assert (job.synthesis.encoding, job.synthesis.alpha) == (encoding, alpha)
+
+
+async def test_a_tensor_arrives_with_its_shape(stub, engine):
+    """Raw floats can be read in any language that knows their shape and type."""
+    picture = events.Picture(
+        b"\0" * 96, "application/octet-stream", 3, 2, (4, 2, 3), "float32", alpha=True
+    )
+    image = next(each for each in examples.EVENTS if isinstance(each, events.SynthesizedImage))
+    engine.script = [replace(image, picture=picture)]
+    (answer,) = [response.event.image.picture async for response in stub.InspectUnits(INSPECT)]
+    assert (answer.shape, answer.element_type, answer.alpha) == ([4, 2, 3], "float32", True)
+
+
 @pytest.mark.parametrize("precision", jobs.Precision)
 async def test_a_model_computes_in_the_precision_asked_for(stub, engine, precision):
     """It is part of the job, so that results of one are never taken for those of another."""
@@ -290,6 +319,9 @@ async def test_a_bad_field_is_named(stub, engine, change, field):
         ({"synthesis": {"start": "START_GIVEN"}}, "starts"),
         ({"synthesis": {"start": "START_FACET_MEAN"}}, "synthesis.start"),
         ({"count": 1000}, "count"),
+        ({"synthesis": {"encoding": 9}}, "synthesis.encoding"),
+        ({"synthesis": {"alpha": 9}}, "synthesis.alpha"),
+        ({"synthesis": {"encoding": 2, "alpha": 2}}, "synthesis.alpha"),
     ],
 )
 async def test_a_bad_synthesis_is_named(stub, change, field):

@@ -13,12 +13,25 @@ from facetscope.domain.units import Layer, Obstacle, Unit
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A picture as a file."""
+    """A picture as a file, or as a tensor.
+
+    Attributes:
+        data: The file, or the elements.
+        media_type: What it is.
+        width: In pixels.
+        height: In pixels.
+        shape: Channels, height and width of a tensor; empty for pictures.
+        element_type: Of a tensor; empty for pictures.
+        alpha: Whether the last channel is no colour, but how much each pixel matters.
+    """
 
     data: bytes
     media_type: str
     width: int
     height: int
+    shape: tuple[int, ...] = ()
+    element_type: str = ""
+    alpha: bool = False
 
 
 class Work(Enum):

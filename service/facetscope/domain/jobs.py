@@ -290,6 +290,38 @@ class Start(Enum):
     GIVEN = "given"
 
 
+class Encoding(Enum):
+    """What synthesized images are sent as.
+
+    Attributes:
+        PNG: Whole grey levels.
+        JPEG: Grey levels, some of them off by a few.
+        WEBP: The same, smaller, with colours at half resolution.
+        FLOAT32: A tensor of little-endian floats, [channel, height, width], in [0, 255].
+        NPY: The same tensor as a file of NumPy.
+    """
+
+    PNG = "PNG"
+    JPEG = "JPEG"
+    WEBP = "WebP"
+    FLOAT32 = "float32"
+    NPY = "NPY"
+
+
+class Alpha(Enum):
+    """What the alpha channel of a synthesized image is made of.
+
+    Attributes:
+        NONE: There is no alpha channel.
+        ATTRIBUTION: What the unit's activation for the finished image owes to each pixel.
+        TRANSPARENCY: The gradients of all steps of the ascent.
+    """
+
+    NONE = "none"
+    ATTRIBUTION = "attribution"
+    TRANSPARENCY = "transparency"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Synthesis:
     """How images are synthesized.
@@ -305,6 +337,8 @@ class Synthesis:
         progress_interval: Steps between two progresses, from 1 on.
         time_limit_s: Seconds that all ascents of the job may take together, or 0 for no limit.
         largest_batch: Images that may ascend together, in [1, 256].
+        encoding: What images and previews are sent as.
+        alpha: What the alpha channel of finished images is made of.
     """
 
     schedule: Schedule = MEAN_IMAGE
@@ -317,6 +351,8 @@ class Synthesis:
     progress_interval: int = 1
     time_limit_s: float = 0.0
     largest_batch: int = 32
+    encoding: Encoding = Encoding.PNG
+    alpha: Alpha = Alpha.NONE
 
     def __post_init__(self) -> None:
         _check("synthesis.noise_mean", self.noise_mean, 0, 255)
@@ -324,6 +360,9 @@ class Synthesis:
         _check("synthesis.images_per_start", self.images_per_start, 1, 64)
         _check("synthesis.time_limit_s", self.time_limit_s, 0, inf)
         _check("synthesis.largest_batch", self.largest_batch, 1, MOST_IMAGES)
+        if self.encoding is Encoding.JPEG and self.alpha is not Alpha.NONE:
+            problem = "JPEG has no alpha channel: choose PNG, WEBP, FLOAT32 or NPY, or no alpha"
+            raise InvalidFieldError("synthesis.alpha", problem)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

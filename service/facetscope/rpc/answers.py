@@ -296,6 +296,9 @@ def _picture(picture: Picture) -> facet_pb2.EncodedImage:
         media_type=picture.media_type,
         width=picture.width,
         height=picture.height,
+        shape=picture.shape,
+        element_type=picture.element_type,
+        alpha=picture.alpha,
     )
 
 

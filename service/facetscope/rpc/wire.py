@@ -12,12 +12,14 @@ from facetscope.domain.inputs import ColorOrder, Fit, Gamma, InputSpec, Interpol
 from facetscope.domain.jobs import (
     PAPER,
     AllImages,
+    Alpha,
     Clustering,
     CodePooling,
     CodeWeighting,
     DescribeModel,
     DiscoverFacets,
     Discovery,
+    Encoding,
     FacetRange,
     ImageSet,
     InlineImage,
@@ -262,6 +264,10 @@ def _synthesis(message: synthesis_pb2.Synthesis, start: Start) -> Synthesis:
         progress_interval=message.progress_interval or default.progress_interval,
         time_limit_s=message.time_limit_s,
         largest_batch=message.largest_batch or default.largest_batch,
+        encoding=_member("synthesis.encoding", Encoding, synthesis_pb2.Encoding, message.encoding)
+        or default.encoding,
+        alpha=_member("synthesis.alpha", Alpha, synthesis_pb2.Alpha, message.alpha)
+        or default.alpha,
     )
 
 

@@ -892,8 +892,8 @@ Global___Point: typing_extensions.TypeAlias = Point
 
 @typing.final
 class EncodedImage(google.protobuf.message.Message):
-    """A picture as a file. Of a model's input with another number of channels than 1 or 3, the first three
-    channels are shown as red, green and blue.
+    """A picture as a file, or as a tensor. Of a model's input with another number of channels than 1 or 3,
+    files of pictures show the first three channels as red, green and blue, and tensors have all.
     """
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
@@ -902,14 +902,29 @@ class EncodedImage(google.protobuf.message.Message):
     MEDIA_TYPE_FIELD_NUMBER: builtins.int
     WIDTH_FIELD_NUMBER: builtins.int
     HEIGHT_FIELD_NUMBER: builtins.int
+    SHAPE_FIELD_NUMBER: builtins.int
+    ELEMENT_TYPE_FIELD_NUMBER: builtins.int
+    ALPHA_FIELD_NUMBER: builtins.int
     data: builtins.bytes
     """The file."""
     media_type: builtins.str
-    """What it is: `image/png` or `image/jpeg`."""
+    """What it is: `image/png`, `image/jpeg` or `image/webp`; or a tensor, `application/x-npy` or, without
+    any header, `application/octet-stream`.
+    """
     width: builtins.int
     """Width in pixels."""
     height: builtins.int
     """Height in pixels."""
+    element_type: builtins.str
+    """What the elements of a tensor are: `float32`, little endian, in [0, 255]. Empty for pictures."""
+    alpha: builtins.bool
+    """Whether the last channel is no colour, but how much each pixel matters: 0 is transparent and 255
+    opaque.
+    """
+    @property
+    def shape(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]:
+        """Sizes of a tensor, [channel, height, width]; its last axis runs fastest. Empty for pictures."""
+
     def __init__(
         self,
         *,
@@ -917,7 +932,10 @@ class EncodedImage(google.protobuf.message.Message):
         media_type: builtins.str = ...,
         width: builtins.int = ...,
         height: builtins.int = ...,
+        shape: collections.abc.Iterable[builtins.int] | None = ...,
+        element_type: builtins.str = ...,
+        alpha: builtins.bool = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["data", b"data", "height", b"height", "media_type", b"media_type", "width", b"width"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["alpha", b"alpha", "data", b"data", "element_type", b"element_type", "height", b"height", "media_type", b"media_type", "shape", b"shape", "width", b"width"]) -> None: ...
 
 Global___EncodedImage: typing_extensions.TypeAlias = EncodedImage
