@@ -1,5 +1,6 @@
 """The contact sheet, of which a person has to judge the looks."""
 
+from array import array
 from io import BytesIO
 
 import pytest
@@ -99,6 +100,34 @@ def test_large_pictures_fit():
     dark = [x for x in range(300) if sheet.getpixel((MARGIN + 176 + x, middle)) == 0]
     assert (dark[0], dark[CELL - 1]) == (0, CELL - 1)
     assert sheet.getpixel((MARGIN + 180, HEAD + 10)) == 255
+
+
+def test_tensors_are_shown_like_pictures():
+    """A sheet has no gap, whatever was asked for."""
+    event, other = image(), image()
+    event.image.picture.CopyFrom(picture(grey=77))
+    other.image.picture.CopyFrom(
+        facet_pb2.EncodedImage(
+            data=array("f", [77.4] * 28 * 28).tobytes(),
+            media_type="application/octet-stream",
+            width=28,
+            height=28,
+            shape=[1, 28, 28],
+            element_type="float32",
+        )
+    )
+    assert contact_sheet(report_of(event)).tobytes() == contact_sheet(report_of(other)).tobytes()
+
+
+def test_what_is_transparent_is_paper():
+    """A map on a sheet shows what the unit is about."""
+    event, clear = image(), Image.new("LA", (28, 28), (0, 0))
+    clear.paste((0, 255), (0, 0, 14, 28))
+    event.image.picture.data = png(clear)
+    sheet = contact_sheet(report_of(event)).convert("L")
+    left = next(x for x in range(sheet.width) if sheet.getpixel((x, HEAD + 4)) == 0)
+    assert sheet.getpixel((left + CELL // 2 - 1, HEAD + 4)) == 0
+    assert sheet.getpixel((left + CELL // 2, HEAD + 4)) == 255
 
 
 @pytest.mark.parametrize("color", PALETTE)

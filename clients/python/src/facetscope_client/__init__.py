@@ -68,6 +68,8 @@ from facetscope_client.gen.facetscope.v1.model_pb2 import (
     Unit,
 )
 from facetscope_client.gen.facetscope.v1.synthesis_pb2 import (
+    Alpha,
+    Encoding,
     NaturalComparison,
     Phase,
     PreviewImage,
@@ -78,10 +80,12 @@ from facetscope_client.gen.facetscope.v1.synthesis_pb2 import (
     SynthesizedImage,
 )
 from facetscope_client.retry import RetryPolicy
+from facetscope_client.tensors import picture_array
 from facetscope_client.units import parse_unit, unit_name
 
 __all__ = [
     "AccessError",
+    "Alpha",
     "AsyncClient",
     "Box",
     "ChannelWeight",
@@ -95,6 +99,7 @@ __all__ = [
     "Discovery",
     "DiscoveryPreset",
     "EncodedImage",
+    "Encoding",
     "Event",
     "ExhaustedError",
     "Facet",
@@ -147,5 +152,6 @@ __all__ = [
     "WorkPhase",
     "direction",
     "parse_unit",
+    "picture_array",
     "unit_name",
 ]

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from io import BytesIO
 from typing import Final
 
 from PIL import Image, ImageOps
@@ -24,6 +23,7 @@ from facetscope_client.gen.facetscope.v1.facet_pb2 import (
 )
 from facetscope_client.gen.facetscope.v1.synthesis_pb2 import SynthesizedImage
 from facetscope_client.pen import ALARM, INK, PALE, PAPER, Pen
+from facetscope_client.pictures import on_paper, opened
 from facetscope_client.report import UnitReport
 from facetscope_client.units import unit_name
 
@@ -72,9 +72,6 @@ MOST_SEEDS: Final = 4
 
 NARROWEST: Final = 640
 """Width that a title needs."""
-
-MEDIA: Final = ("PNG", "JPEG")
-"""What the contract sends pictures as."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,8 +221,7 @@ def _sign(flag: FacetFlag) -> str:
 
 
 def _draw_picture(pen: Pen, picture: EncodedImage, at: tuple[int, int], side: int = CELL) -> None:
-    shown = Image.open(BytesIO(picture.data), formats=MEDIA).convert("RGB")
-    pen.put(_fitted(shown, side), at, (side, side))
+    pen.put(_fitted(on_paper(opened(picture), PAPER), side), at, (side, side))
 
 
 def _draw_field(pen: Pen, image: SynthesizedImage, at: tuple[int, int]) -> None:
