@@ -4,7 +4,7 @@ Nguyen, Yosinski & Clune, "Multifaceted Feature Visualization" (2016), arXiv:160
 code does it: jittered crops, mean-normalized gradients, total-variation denoising.
 """
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -144,7 +144,8 @@ def _normalized(scores: Scores, gradient: Images, phase: Phase, by: Arithmetic) 
     central = _central(gradient, phase)
     steepness = by.steepness(gradient, central)
     check_finite(scores + steepness.flatten())
-    return central / steepness.clamp_(min=torch.finfo(steepness.dtype).tiny)
+    scaled: Tensor = central / steepness.clamp_(min=torch.finfo(steepness.dtype).tiny)
+    return scaled
 
 
 def _on_canvas(gradient: Images, canvas: Canvas, origins: Sequence[Origin]) -> CanvasMaps:

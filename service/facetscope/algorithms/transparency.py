@@ -10,9 +10,9 @@ from typing import Final, final
 import torch
 from torch.nn.functional import conv2d, pad
 
-from facetscope.algorithms.ascent import Objective
 from facetscope.algorithms.canvases import Size, fit, height_width
 from facetscope.algorithms.shapes import CanvasMaps, Images, Maps
+from facetscope.algorithms.slopes import Objective
 
 SMOOTHING: Final = 1 / 64
 """Standard deviation of what smooths maps, in shorter sides: gradients are ragged by nature."""

@@ -11,7 +11,8 @@ from typing import final
 import torch
 from torch import Tensor
 
-from facetscope.algorithms.ascent import Objective, Step, ascend
+from facetscope.algorithms.ascent import Step, ascend
+from facetscope.algorithms.slopes import Objective
 from facetscope.domain.errors import BudgetExceededError, NonFiniteActivationError
 from facetscope.domain.events import (
     ImageObjective,

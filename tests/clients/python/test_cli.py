@@ -9,12 +9,14 @@ import sys
 
 import grpc
 import pytest
+from google.protobuf.json_format import ParseDict
 from rich.console import Console
 from tests.clients.python.support import (
     INSPECTION,
     UNIT,
     Failure,
     facet,
+    image,
     manifest,
     preview,
     progress,
@@ -61,6 +63,9 @@ from facetscope_client.gen.facetscope.v1.model_pb2 import (
     ReceptiveField,
 )
 from facetscope_client.gen.facetscope.v1.synthesis_pb2 import (
+    ALPHA_ATTRIBUTION,
+    ENCODING_UNSPECIFIED,
+    ENCODING_WEBP,
     SCHEDULE_PRESET_AUTHORS_CODE,
     SCHEDULE_PRESET_CENTER_BIASED,
 )
@@ -314,6 +319,66 @@ def test_the_runtime_is_asked_for_and_warnings_are_shown(inspect, scripted):
     result = inspect("--runtime", "onnx-runtime")
     assert "warning: it rains" in result.stderr
     assert scripted.requests[-1].discovery.runtime == RUNTIME_ONNX_RUNTIME
+
+
+def test_images_are_maximized_from_pictures(run, model, photos, scripted, tmp_path):
+    """The pictures themselves travel with the request, and what is sent back is chosen."""
+    scripted.scripts = [[image(0), image(1), manifest()]]
+    starts = [
+        option for name in ("a.png", "b.png") for option in ("--start", photos / "cat" / name)
+    ]
+    how = ("--encoding", "webp", "--alpha", "attribution", "--seed", 9)
+    result = run("maximize", model, "--unit", "fc:3", *starts, *how, "--out", tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    request = scripted.requests[-1]
+    assert [start.data for start in request.starts] == [
+        (photos / "cat" / name).read_bytes() for name in ("a.png", "b.png")
+    ]
+    assert (request.synthesis.encoding, request.synthesis.alpha) == (
+        ENCODING_WEBP,
+        ALPHA_ATTRIBUTION,
+    )
+    assert (request.synthesis.seed, request.synthesis.start, request.count) == (9, 0, 0)
+    assert result.stdout.strip() == str(tmp_path / "out" / "fc-3" / "contact-sheet.png")
+
+
+def test_images_are_maximized_from_noise(run, model, scripted, tmp_path):
+    """Who has no pictures says how many images to make, and cannot say it twice."""
+    scripted.scripts = [[image(0), manifest()]]
+    options = ("maximize", model, "--unit", "fc:3", "--out", tmp_path / "out")
+    assert run(*options, "--count", 4).exit_code == 0
+    assert scripted.requests[-1].count == 4
+    assert scripted.requests[-1].synthesis.encoding == ENCODING_UNSPECIFIED
+    assert run(*options, "--count", 4, "--start", model).exit_code == 2
+
+
+def test_a_run_keeps_its_request(inspect, scripted, model, tmp_path):
+    """It is there from the first event on, so that an interrupted run can be made again, too."""
+    scripted.scripts = [[progress()]]
+    inspect("--seed", "7")
+    kept = json.loads((tmp_path / "out" / "request.json").read_text())
+    assert kept["rpc"] == "InspectUnits"
+    assert ParseDict(kept["request"], inspection_pb2.InspectUnitsRequest()) == scripted.requests[-1]
+    assert [each["name"] for each in kept["artifacts"]] == ["model.onnx", "photos/"]
+    assert kept["artifacts"][0]["size_bytes"] == model.stat().st_size
+
+
+def test_a_refused_request_leaves_the_report_before_it(inspect, scripted, tmp_path):
+    """A mistyped option costs nothing that was found out."""
+    scripted.scripts = [INSPECTION, [Failure(grpc.StatusCode.INVALID_ARGUMENT, "INVALID_FIELD")]]
+    inspect("--seed", "7")
+    files = {path: path.read_bytes() for path in (tmp_path / "out").glob("*.json")}
+    assert len(files) == 2
+    assert inspect("--seed", "8").exit_code == 3
+    assert {path: path.read_bytes() for path in files} == files
+
+
+def test_a_run_without_results_leaves_no_figures_of_another(inspect, scripted, tmp_path):
+    """Figures beside a request that did not bring them would be taken for its own."""
+    scripted.scripts = [INSPECTION, [progress()]]
+    inspect("--seed", "7")
+    inspect("--seed", "8")
+    assert not (tmp_path / "out" / "facets.json").exists()
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,12 @@ from facetscope_client import (
     SynthesizedImage,
     UnavailableError,
 )
-from facetscope_client.gen.facetscope.v1.inspection_pb2 import DescribeModelResponse
+from facetscope_client.gen.facetscope.v1.inspection_pb2 import (
+    DescribeModelResponse,
+    DiscoverFacetsRequest,
+    InspectUnitsRequest,
+    MaximizeActivationRequest,
+)
 
 UNAVAILABLE = Failure(grpc.StatusCode.UNAVAILABLE, "WORKER_LOST")
 
@@ -49,6 +54,18 @@ def test_a_digest_is_taken_for_what_it_names(caller, scripted, photos):
     scripted.scripts = [[progress()]]
     caller.events("discover_facets", digest, "fc:3", photos)
     assert scripted.requests[-1].model.digest == digest
+
+
+@pytest.mark.parametrize(
+    "kind", [DiscoverFacetsRequest, MaximizeActivationRequest, InspectUnitsRequest]
+)
+def test_a_request_is_made_as_it_stands(caller, scripted, kind):
+    """What was kept of an earlier call is that call, with every choice that it made."""
+    digest = caller.ask("upload", b"a model")
+    scripted.scripts = [[progress()]]
+    request = kind(model={"digest": digest}, input={"height": 32})
+    assert [type(event) for event in caller.events("run", request)] == [Progress]
+    assert scripted.requests[-1] == request
 
 
 def test_a_missing_artifact_that_is_not_at_hand_is_an_error(caller):

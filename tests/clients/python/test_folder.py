@@ -77,6 +77,19 @@ def test_an_interrupted_run_leaves_a_report_of_what_there_is(tmp_path):
     assert "contact-sheet.png" in names_in(tmp_path / "fc-3")
 
 
+@pytest.mark.parametrize(
+    ("media_type", "suffix"),
+    [("image/webp", ".webp"), ("application/x-npy", ".npy"), ("application/octet-stream", ".f32")],
+)
+def test_every_encoding_has_its_suffix(tmp_path, media_type, suffix):
+    """Programs choose a reader by the name of the file."""
+    event = preview()
+    event.preview.picture.media_type = media_type
+    folder = ReportFolder(tmp_path)
+    add_all(folder, [event])
+    assert names_in(tmp_path / "fc-3") == [f"facet-00-preview{suffix}"]
+
+
 def test_units_do_not_share_a_folder(tmp_path):
     """Names that a file system cannot hold become others, but never the same."""
     units = [Unit(layer=layer, channel=1) for layer in ("/a/b", "a_b", "a:b", "..")]

@@ -22,7 +22,12 @@ from facetscope_client.gen.facetscope.v1.artifact_pb2 import (
 )
 from facetscope_client.gen.facetscope.v1.artifact_pb2_grpc import ArtifactServiceStub
 from facetscope_client.gen.facetscope.v1.facet_pb2 import Discovery
-from facetscope_client.gen.facetscope.v1.inspection_pb2 import DescribeModelResponse
+from facetscope_client.gen.facetscope.v1.inspection_pb2 import (
+    DescribeModelResponse,
+    DiscoverFacetsRequest,
+    InspectUnitsRequest,
+    MaximizeActivationRequest,
+)
 from facetscope_client.gen.facetscope.v1.inspection_pb2_grpc import InspectionServiceStub
 from facetscope_client.gen.facetscope.v1.model_pb2 import (
     PRECISION_UNSPECIFIED,
@@ -32,7 +37,7 @@ from facetscope_client.gen.facetscope.v1.model_pb2 import (
 )
 from facetscope_client.gen.facetscope.v1.synthesis_pb2 import Synthesis
 from facetscope_client.image_sets import image_sources
-from facetscope_client.requests import Prepared, R
+from facetscope_client.requests import Prepared, R, Request
 from facetscope_client.retry import Attempts, RetryPolicy, Send, Wait
 
 A = TypeVar("A")
@@ -173,6 +178,26 @@ class AsyncClient:
             synthesis=synthesis,
         )
         return self._events(self._inspection.InspectUnits, prepare, timeout_s)
+
+    def run(
+        self,
+        request: Request,
+        artifacts: Mapping[str, Artifact] = MappingProxyType({}),
+        *,
+        timeout_s: float | None = None,
+    ) -> AsyncGenerator[Event, None]:
+        """As ``Client.run``."""
+
+        def prepare() -> Prepared[Any]:
+            return Prepared(request, artifacts)
+
+        match request:
+            case DiscoverFacetsRequest():
+                return self._events(self._inspection.DiscoverFacets, prepare, timeout_s)
+            case MaximizeActivationRequest():
+                return self._events(self._inspection.MaximizeActivation, prepare, timeout_s)
+            case InspectUnitsRequest():
+                return self._events(self._inspection.InspectUnits, prepare, timeout_s)
 
     async def upload(self, source: Source, *, timeout_s: float | None = None) -> str:
         """As ``Client.upload``."""

@@ -31,11 +31,13 @@ class Artifact:
         digest: SHA-256 of the bytes, in hexadecimal.
         size_bytes: How many there are.
         blocks: Gives the bytes from the beginning, in blocks of at most ``CHUNK_BYTES``.
+        name: Of the file or the folder that they are from; empty for bytes.
     """
 
     digest: str
     size_bytes: int
     blocks: Callable[[], Iterator[bytes]]
+    name: str = ""
 
     @classmethod
     def of(cls, source: Source) -> Artifact:
@@ -46,16 +48,16 @@ class Artifact:
         """
         if isinstance(source, bytes):
             return cls.made_of(partial(_slices, source))
-        return cls.made_of(partial(read_file, Path(source)))
+        return cls.made_of(partial(read_file, Path(source)), Path(source).name)
 
     @classmethod
-    def made_of(cls, blocks: Callable[[], Iterator[bytes]]) -> Artifact:
+    def made_of(cls, blocks: Callable[[], Iterator[bytes]], name: str = "") -> Artifact:
         """Ask for all ``blocks`` once, to learn their digest."""
         digest, size = sha256(), 0
         for block in blocks():
             digest.update(block)
             size += len(block)
-        return cls(digest.hexdigest(), size, blocks)
+        return cls(digest.hexdigest(), size, blocks, name)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,12 @@ from facetscope_client.gen.facetscope.v1.artifact_pb2 import (
 )
 from facetscope_client.gen.facetscope.v1.artifact_pb2_grpc import ArtifactServiceStub
 from facetscope_client.gen.facetscope.v1.facet_pb2 import Discovery
-from facetscope_client.gen.facetscope.v1.inspection_pb2 import DescribeModelResponse
+from facetscope_client.gen.facetscope.v1.inspection_pb2 import (
+    DescribeModelResponse,
+    DiscoverFacetsRequest,
+    InspectUnitsRequest,
+    MaximizeActivationRequest,
+)
 from facetscope_client.gen.facetscope.v1.inspection_pb2_grpc import InspectionServiceStub
 from facetscope_client.gen.facetscope.v1.model_pb2 import (
     PRECISION_UNSPECIFIED,
@@ -32,7 +37,7 @@ from facetscope_client.gen.facetscope.v1.model_pb2 import (
 )
 from facetscope_client.gen.facetscope.v1.synthesis_pb2 import Synthesis
 from facetscope_client.image_sets import image_sources
-from facetscope_client.requests import Prepared, R
+from facetscope_client.requests import Prepared, R, Request
 from facetscope_client.retry import Attempts, RetryPolicy, Send, Wait
 
 A = TypeVar("A")
@@ -187,6 +192,28 @@ class Client:
             synthesis=synthesis,
         )
         return self._events(self._inspection.InspectUnits, prepared, timeout_s)
+
+    def run(
+        self,
+        request: Request,
+        artifacts: Mapping[str, Artifact] = MappingProxyType({}),
+        *,
+        timeout_s: float | None = None,
+    ) -> Generator[Event, None, None]:
+        """Make the call that ``request`` belongs to, as it stands.
+
+        What it names by digest is at the server, or among ``artifacts``. Yields what the call of
+        that name does.
+        """
+        calls = self._inspection
+        match request:
+            case DiscoverFacetsRequest():
+                return self._events(calls.DiscoverFacets, Prepared(request, artifacts), timeout_s)
+            case MaximizeActivationRequest():
+                prepared = Prepared(request, artifacts)
+                return self._events(calls.MaximizeActivation, prepared, timeout_s)
+            case InspectUnitsRequest():
+                return self._events(calls.InspectUnits, Prepared(request, artifacts), timeout_s)
 
     def upload(self, source: Source, *, timeout_s: float | None = None) -> str:
         """Upload bytes or a file, unless it is there already; its digest."""

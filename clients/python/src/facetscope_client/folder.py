@@ -16,11 +16,18 @@ from facetscope_client.gen.facetscope.v1.inspection_pb2 import Manifest, UnitSki
 from facetscope_client.gen.facetscope.v1.model_pb2 import Unit
 from facetscope_client.gen.facetscope.v1.synthesis_pb2 import PreviewImage, SynthesizedImage
 from facetscope_client.ledger import Ledger, write_whole
+from facetscope_client.recording import LEDGER, REQUEST, Recording
 from facetscope_client.report import UnitReport, image_name, pictures_in, plain_json, record
 from facetscope_client.sheet import contact_sheet
 from facetscope_client.units import channels_name, unit_name
 
-SUFFIX_OF: Final = {"image/png": ".png", "image/jpeg": ".jpg"}
+SUFFIX_OF: Final = {
+    "image/png": ".png",
+    "image/jpeg": ".jpg",
+    "image/webp": ".webp",
+    "application/x-npy": ".npy",
+    "application/octet-stream": ".f32",
+}
 """How files of each media type are called."""
 
 OWN_FILES: Final = ("facet-*", "contact-sheet.png")
@@ -39,16 +46,21 @@ class ReportFolder:
     all that is not a picture, and appears when the block is left. What an earlier run left is
     removed.
 
-    Attributes:
+    Args:
         path: The folder. Made when the first file is written.
+        recording: What was asked for: written as ``request.json`` when the first event is there.
+
+    Attributes:
+        path: The folder.
         units: The folder of each unit in it, by the unit's name.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, recording: Recording | None = None) -> None:
         self.path = path
         self.units: dict[str, Path] = {}
+        self._recording = recording
         self._reports: dict[str, UnitReport] = {}
-        self._ledger = Ledger(path / "facets.json")
+        self._ledger = Ledger(path / LEDGER)
 
     def __enter__(self) -> Self:
         return self
@@ -66,6 +78,7 @@ class ReportFolder:
 
     def add(self, event: Event) -> dict[str, Any]:
         """Write what ``event`` brings; its JSON form, with paths in place of pictures."""
+        self._begin()
         match event:
             case FacetCount() | Facet() | SynthesizedImage() | PreviewImage():
                 return self._add_result(event)
@@ -75,6 +88,13 @@ class ReportFolder:
                 self._finish_all()
                 self._ledger.manifest = plain_json(event)
         return plain_json(event)
+
+    def _begin(self) -> None:
+        """Write down the request, once; figures of an earlier one would not belong to it."""
+        recording, self._recording = self._recording, None
+        if recording is not None:
+            (self.path / LEDGER).unlink(missing_ok=True)
+            write_whole(self.path / REQUEST, recording.as_json())
 
     def _add_result(
         self, result: FacetCount | Facet | SynthesizedImage | PreviewImage

@@ -64,7 +64,7 @@ def folder_shards(folder: Path) -> Iterator[Artifact]:
         OSError: A file cannot be read.
     """
     for names in _shards(folder, _pictures(folder)):
-        yield Artifact.made_of(partial(_tar, folder, names))
+        yield Artifact.made_of(partial(_tar, folder, names), f"{folder.resolve().name}/")
 
 
 def _matches(pattern: str) -> list[str]:

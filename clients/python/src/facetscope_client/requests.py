@@ -24,6 +24,9 @@ from facetscope_client.units import parse_unit
 
 R = TypeVar("R", bound=Message)
 
+Request = DiscoverFacetsRequest | MaximizeActivationRequest | InspectUnitsRequest
+"""What streams events."""
+
 
 @dataclass(frozen=True, slots=True)
 class Prepared(Generic[R]):

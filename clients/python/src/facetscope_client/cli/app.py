@@ -2,45 +2,35 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
-from collections.abc import Callable, Generator
-from contextlib import closing
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import grpc
 import typer
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 from grpc_health.v1.health_pb2_grpc import HealthStub
-from rich.console import Console
 
-from facetscope_client.artifacts import UploadProgress
+from facetscope_client import requests
 from facetscope_client.cli.description import description_table
-from facetscope_client.cli.exits import MEANING_OF, Exit, failures_told
+from facetscope_client.cli.exits import Exit, failures_told
 from facetscope_client.cli.options.codes import CodeOptions
 from facetscope_client.cli.options.discovery import DiscoveryOptions
 from facetscope_client.cli.options.inputs import InputOptions
 from facetscope_client.cli.options.precision import PrecisionName, PrecisionOption
-from facetscope_client.cli.options.synthesis import SynthesisOptions
+from facetscope_client.cli.options.synthesis import STARTS, StartOption, SynthesisOptions
 from facetscope_client.cli.options.units import UnitOptions, UnitsOptions
 from facetscope_client.cli.progress import Display
+from facetscope_client.cli.replaying import replay
+from facetscope_client.cli.reporting import report
+from facetscope_client.cli.setting import EXIT_CODES, Setting, console, print_json
 from facetscope_client.cli.spread import spread
-from facetscope_client.client import Client
 from facetscope_client.connection import Connection, Tls
 from facetscope_client.errors import error_from
-from facetscope_client.events import KINDS, Event
-from facetscope_client.folder import ReportFolder
-from facetscope_client.gen.facetscope.v1.inspection_pb2 import Manifest, Progress, UnitSkipped
 from facetscope_client.report import plain_json
-from facetscope_client.units import unit_name
 
-EXIT_CODES = "**Exit codes:** " + "; ".join(
-    f"`{code.value}` {meaning}" for code, meaning in MEANING_OF.items()
-)
 PACKAGE_OF_SERVER = "facetscope"
 HEALTH_TIMEOUT_S = 10.0
 SECURITY = "How the connection is secured"
@@ -53,23 +43,6 @@ app = typer.Typer(
     context_settings={"help_option_names": ["--help", "-h"]},
     epilog=EXIT_CODES,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """Where the server is, how long a call may take, and where to write."""
-
-    connection: Connection
-    timeout_s: float | None
-    output: Console
-    messages: Console
-
-    def client(self, on_upload: Callable[[UploadProgress], None] | None = None) -> Client:
-        """A client of the server."""
-        to = self.connection
-        return Client(
-            to.target, tls=to.tls, token=to.token, timeout_s=self.timeout_s, on_upload=on_upload
-        )
 
 
 @app.callback()
@@ -115,6 +88,8 @@ def connect(
 
     4. Synthesize an image of each, too: `facetscope inspect model.onnx --images photos/ --unit fc:3
     --out report`
+
+    5. Make sure that it was no chance: `facetscope replay report --out again`
     """
     secured = tls or ca or cert or key
     connection = Connection(
@@ -237,9 +212,8 @@ def discover(
     """
     setting: Setting = ctx.obj
     chosen = unit.chosen()
-    display = Display(setting.messages, disable=as_json)
-    with failures_told(setting.messages), setting.client(display.show_upload) as client:
-        events = client.discover_facets(
+    with failures_told(setting.messages):
+        prepared = requests.discover_facets(
             model,
             chosen,
             images,
@@ -247,7 +221,7 @@ def discover(
             input=input.message(),
             discovery=codes.added_to(discovery.message()),
         )
-        _report(setting, events, out, display, as_json=as_json)
+    report(setting, prepared, out, as_json=as_json)
 
 
 @app.command(epilog=EXIT_CODES)
@@ -262,6 +236,7 @@ def inspect(
     discovery: DiscoveryOptions,
     codes: CodeOptions,
     synthesis: SynthesisOptions,
+    start: StartOption = None,
     input: InputOptions,
     precision: PrecisionOption = PrecisionName.FLOAT32,
     as_json: EventsOption = False,
@@ -284,52 +259,73 @@ def inspect(
     """
     setting: Setting = ctx.obj
     chosen = units.chosen()
-    display = Display(setting.messages, disable=as_json)
-    with failures_told(setting.messages), setting.client(display.show_upload) as client:
-        events = client.inspect_units(
+    with failures_told(setting.messages):
+        prepared = requests.inspect_units(
             model,
             chosen,
             images,
             precision=precision.number,
             input=input.message(),
             discovery=codes.added_to(discovery.message()),
-            synthesis=synthesis.message(discovery.seed),
+            synthesis=synthesis.message(discovery.seed, STARTS[start]),
         )
-        _report(setting, events, out, display, as_json=as_json)
+    report(setting, prepared, out, as_json=as_json)
 
 
-def _report(
-    setting: Setting,
-    events: Generator[Event],
-    out: Path,
-    display: Display,
+@app.command(epilog=EXIT_CODES)
+@spread
+def maximize(
+    ctx: typer.Context,
+    model: ModelArgument,
     *,
-    as_json: bool,
+    unit: UnitOptions,
+    out: OutOption,
+    start: Annotated[
+        list[Path] | None,
+        typer.Option(
+            exists=True,
+            dir_okay=False,
+            metavar="FILE",
+            help="A picture to start from, for example a facet's mean image or a photo. May be "
+            "repeated; each becomes an image. Default: noise.",
+        ),
+    ] = None,
+    count: Annotated[
+        int | None,
+        typer.Option(min=1, max=256, metavar="N", help="Images to start from noise. Default: 1."),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of every random choice.")] = 0,
+    synthesis: SynthesisOptions,
+    input: InputOptions,
+    precision: PrecisionOption = PrecisionName.FLOAT32,
+    as_json: EventsOption = False,
 ) -> None:
-    """Write what a stream brings into the folder ``out``, and tell how far it has come."""
-    with ReportFolder(out) as folder, display, closing(events):
-        for event in events:
-            record = folder.add(event)
-            if isinstance(event, Progress):
-                display.show(event)
-            if isinstance(event, UnitSkipped):
-                name = unit_name(event.unit)
-                setting.messages.print(f"skipped {name}: {event.message}", soft_wrap=True)
-            if isinstance(event, Manifest):
-                for warning in event.warnings:
-                    setting.messages.print(f"warning: {warning}", soft_wrap=True)
-            if as_json:
-                print_json({KINDS[type(event)]: record})
-    if not as_json:
-        for place in folder.units.values():
-            setting.output.print(str(place / "contact-sheet.png"), soft_wrap=True)
+    """Synthesize images that excite a unit, from noise or from pictures, without an image set.
+
+    `--out` gets a folder for the unit with a `contact-sheet.png` to look at first, and the images:
+    `facet-NN.png` is the one from the start of that number.
+
+    Examples:
+    - `facetscope maximize model.onnx --unit fc:3 --count 4 --out report`
+
+    - `facetscope maximize model.onnx --unit fc:3 --start cat.jpg --start dog.jpg --alpha
+    transparency --out report`
+    """
+    setting: Setting = ctx.obj
+    chosen = unit.chosen()
+    if start and count:
+        raise typer.BadParameter("each --start becomes one image", param_hint="--count")
+    with failures_told(setting.messages):
+        prepared = requests.maximize_activation(
+            model,
+            chosen,
+            precision=precision.number,
+            input=input.message(),
+            synthesis=synthesis.message(seed),
+            starts=start or (),
+            count=count or 0,
+        )
+    report(setting, prepared, out, as_json=as_json)
 
 
-def console(*, stderr: bool = False) -> Console:
-    """A console that prints names as they are, whatever brackets and colons they have."""
-    return Console(stderr=stderr, markup=False, emoji=False, highlight=False)
-
-
-def print_json(content: dict[str, Any]) -> None:
-    """Print ``content`` on one line, at once."""
-    typer.echo(json.dumps(content, ensure_ascii=False))
+app.command(epilog=EXIT_CODES)(replay)

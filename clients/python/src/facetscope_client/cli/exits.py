@@ -13,6 +13,7 @@ from rich.text import Text
 
 from facetscope_client.errors import FacetscopeError, InvalidRequestError, UnavailableError
 from facetscope_client.image_sets import NoPicturesError
+from facetscope_client.recording import RecordingError
 
 
 class Exit(IntEnum):
@@ -24,6 +25,7 @@ class Exit(IntEnum):
     REQUEST = 3
     UNAVAILABLE = 4
     INTERRUPTED = 5
+    DIFFERENT = 6
 
 
 MEANING_OF: Final[Mapping[Exit, str]] = {
@@ -33,6 +35,7 @@ MEANING_OF: Final[Mapping[Exit, str]] = {
     Exit.REQUEST: "the server refuses the request, the images or the model",
     Exit.UNAVAILABLE: "the server is unavailable",
     Exit.INTERRUPTED: "interrupted",
+    Exit.DIFFERENT: "a replay has other results than the run before",
 }
 """What each exit code means, for ``--help``."""
 
@@ -49,7 +52,7 @@ def failures_told(console: Console) -> Iterator[None]:
         raise _told(console, sentence, _exit_of(error)) from None
     except BrokenPipeError:
         raise typer.Exit(Exit.OTHER) from None
-    except (OSError, NoPicturesError) as error:
+    except (OSError, NoPicturesError, RecordingError) as error:
         raise _told(console, str(error), Exit.USAGE) from None
 
 

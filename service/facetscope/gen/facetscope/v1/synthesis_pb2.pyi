@@ -21,6 +21,105 @@ else:
 
 DESCRIPTOR: google.protobuf.descriptor.FileDescriptor
 
+class _Encoding:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _EncodingEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_Encoding.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    ENCODING_UNSPECIFIED: _Encoding.ValueType  # 0
+    """The default of the field it stands in."""
+    ENCODING_PNG: _Encoding.ValueType  # 1
+    """PNG: `image/png`. Loses nothing but fractions of grey levels."""
+    ENCODING_JPEG: _Encoding.ValueType  # 2
+    """JPEG of quality 95 with colours at full resolution: `image/jpeg`. Smaller, and off by about one grey
+    level in the mean.
+    """
+    ENCODING_WEBP: _Encoding.ValueType  # 3
+    """WebP of quality 90: `image/webp`. Smaller still, with colours at half resolution, and off by about
+    three grey levels in the mean. A grey picture is sent as RGB, and read as grey by ITU-R 601.
+    """
+    ENCODING_FLOAT32: _Encoding.ValueType  # 4
+    """A tensor: `application/octet-stream`. IEEE 754 float32, little endian, of shape
+    [channel, height, width], the last axis running fastest, in [0, 255]; nothing is rounded. Channels
+    are in the order of pictures, red first, whatever order the model takes.
+    """
+    ENCODING_NPY: _Encoding.ValueType  # 5
+    """The same tensor as a file of NumPy, which begins with its shape and type: `application/x-npy`."""
+
+class Encoding(_Encoding, metaclass=_EncodingEnumTypeWrapper):
+    """What synthesized images are sent as. The activation that is told of an image is always that of what is
+    sent: of the picture as it is decoded again.
+
+    Pictures have grey levels, whole numbers in [0, 255]: values between two are rounded to the nearest,
+    halves to the even one. Models of one channel get grey pictures, of three RGB. Of other numbers of
+    channels, pictures show the first three as red, green and blue, and black where there is none; what is
+    told of such an image is told of all its channels in grey levels, and only tensors carry them.
+    """
+
+ENCODING_UNSPECIFIED: Encoding.ValueType  # 0
+"""The default of the field it stands in."""
+ENCODING_PNG: Encoding.ValueType  # 1
+"""PNG: `image/png`. Loses nothing but fractions of grey levels."""
+ENCODING_JPEG: Encoding.ValueType  # 2
+"""JPEG of quality 95 with colours at full resolution: `image/jpeg`. Smaller, and off by about one grey
+level in the mean.
+"""
+ENCODING_WEBP: Encoding.ValueType  # 3
+"""WebP of quality 90: `image/webp`. Smaller still, with colours at half resolution, and off by about
+three grey levels in the mean. A grey picture is sent as RGB, and read as grey by ITU-R 601.
+"""
+ENCODING_FLOAT32: Encoding.ValueType  # 4
+"""A tensor: `application/octet-stream`. IEEE 754 float32, little endian, of shape
+[channel, height, width], the last axis running fastest, in [0, 255]; nothing is rounded. Channels
+are in the order of pictures, red first, whatever order the model takes.
+"""
+ENCODING_NPY: Encoding.ValueType  # 5
+"""The same tensor as a file of NumPy, which begins with its shape and type: `application/x-npy`."""
+Global___Encoding: typing_extensions.TypeAlias = Encoding
+
+class _Alpha:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _AlphaEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_Alpha.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    ALPHA_UNSPECIFIED: _Alpha.ValueType  # 0
+    """The default of the field it stands in."""
+    ALPHA_NONE: _Alpha.ValueType  # 1
+    """No alpha channel."""
+    ALPHA_ATTRIBUTION: _Alpha.ValueType  # 2
+    """What the finished image owes to a pixel: the gradient of the unit's activation with respect to it
+    times its difference from the image's mean colour, in absolute value, summed over channels.
+    """
+    ALPHA_TRANSPARENCY: _Alpha.ValueType  # 3
+    """Where the image was drawn: the mean over all steps of the absolute gradient of what is maximized with
+    respect to each pixel, summed over channels (Fel et al. 2023, MACO). It also shows what an image owes to
+    earlier steps, and is less noisy.
+    """
+
+class Alpha(_Alpha, metaclass=_AlphaEnumTypeWrapper):
+    """What the alpha channel of a synthesized image is made of: for each pixel, how much it matters to the
+    unit. In pictures, 0 is transparent and 255 opaque; in tensors it is one more channel in [0, 255], the
+    last. Maps are smoothed over a 64th of the shorter side, and scaled so that the largest 1 % of their
+    pixels are opaque. Colours are not changed, and what is told of an image is told of its colours alone.
+    """
+
+ALPHA_UNSPECIFIED: Alpha.ValueType  # 0
+"""The default of the field it stands in."""
+ALPHA_NONE: Alpha.ValueType  # 1
+"""No alpha channel."""
+ALPHA_ATTRIBUTION: Alpha.ValueType  # 2
+"""What the finished image owes to a pixel: the gradient of the unit's activation with respect to it
+times its difference from the image's mean colour, in absolute value, summed over channels.
+"""
+ALPHA_TRANSPARENCY: Alpha.ValueType  # 3
+"""Where the image was drawn: the mean over all steps of the absolute gradient of what is maximized with
+respect to each pixel, summed over channels (Fel et al. 2023, MACO). It also shows what an image owes to
+earlier steps, and is less noisy.
+"""
+Global___Alpha: typing_extensions.TypeAlias = Alpha
+
 class _Start:
     ValueType = typing.NewType("ValueType", builtins.int)
     V: typing_extensions.TypeAlias = ValueType
@@ -106,6 +205,8 @@ class Synthesis(google.protobuf.message.Message):
     PROGRESS_INTERVAL_FIELD_NUMBER: builtins.int
     TIME_LIMIT_S_FIELD_NUMBER: builtins.int
     LARGEST_BATCH_FIELD_NUMBER: builtins.int
+    ENCODING_FIELD_NUMBER: builtins.int
+    ALPHA_FIELD_NUMBER: builtins.int
     start: Global___Start.ValueType
     """Where images start. If unspecified: in InspectUnits FACET_MEAN; in MaximizeActivation GIVEN where
     there are pictures to start from, else NOISE.
@@ -133,6 +234,12 @@ class Synthesis(google.protobuf.message.Message):
     """Images that ascend together at most, in [0, 256]. If 0, 32. The server takes fewer where memory is
     short, as the manifest tells.
     """
+    encoding: Global___Encoding.ValueType
+    """What finished images and previews are sent as. If unspecified, PNG."""
+    alpha: Global___Alpha.ValueType
+    """Which map goes with each finished image as its alpha channel. Previews have none. If unspecified,
+    NONE. MUST be NONE or unspecified where the encoding is JPEG, which has no alpha channel.
+    """
     @property
     def schedule(self) -> Global___Schedule:
         """The phases. If unset, the preset MEAN_IMAGE."""
@@ -150,9 +257,11 @@ class Synthesis(google.protobuf.message.Message):
         progress_interval: builtins.int = ...,
         time_limit_s: builtins.float = ...,
         largest_batch: builtins.int = ...,
+        encoding: Global___Encoding.ValueType = ...,
+        alpha: Global___Alpha.ValueType = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_noise_mean", b"_noise_mean", "_noise_std", b"_noise_std", "noise_mean", b"noise_mean", "noise_std", b"noise_std", "schedule", b"schedule"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_noise_mean", b"_noise_mean", "_noise_std", b"_noise_std", "images_per_start", b"images_per_start", "largest_batch", b"largest_batch", "noise_mean", b"noise_mean", "noise_std", b"noise_std", "preview_interval", b"preview_interval", "progress_interval", b"progress_interval", "schedule", b"schedule", "seed", b"seed", "start", b"start", "time_limit_s", b"time_limit_s"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_noise_mean", b"_noise_mean", "_noise_std", b"_noise_std", "alpha", b"alpha", "encoding", b"encoding", "images_per_start", b"images_per_start", "largest_batch", b"largest_batch", "noise_mean", b"noise_mean", "noise_std", b"noise_std", "preview_interval", b"preview_interval", "progress_interval", b"progress_interval", "schedule", b"schedule", "seed", b"seed", "start", b"start", "time_limit_s", b"time_limit_s"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_noise_mean", b"_noise_mean"]) -> typing.Literal["noise_mean"] | None: ...
     @typing.overload

@@ -5,16 +5,26 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
 from facetscope_client.cli.parsing import parse_schedule
 from facetscope_client.gen.facetscope.v1.synthesis_pb2 import (
+    ALPHA_ATTRIBUTION,
+    ALPHA_TRANSPARENCY,
+    ALPHA_UNSPECIFIED,
+    ENCODING_FLOAT32,
+    ENCODING_JPEG,
+    ENCODING_NPY,
+    ENCODING_PNG,
+    ENCODING_UNSPECIFIED,
+    ENCODING_WEBP,
     START_FACET_MEAN,
     START_NOISE,
     START_UNSPECIFIED,
     Schedule,
+    Start,
     Synthesis,
 )
 
@@ -26,6 +36,49 @@ class StartName(StrEnum):
 
     FACET_MEAN = "facet-mean"
     NOISE = "noise"
+
+
+StartOption = Annotated[
+    StartName | None, _synthesis("--start", help="What images start from. Default: facet-mean.")
+]
+
+
+class EncodingName(StrEnum):
+    """What images are sent as."""
+
+    PNG = "png"
+    JPEG = "jpeg"
+    WEBP = "webp"
+    FLOAT32 = "float32"
+    NPY = "npy"
+
+
+class AlphaName(StrEnum):
+    """What an alpha channel is made of."""
+
+    ATTRIBUTION = "attribution"
+    TRANSPARENCY = "transparency"
+
+
+STARTS: Final = {
+    None: START_UNSPECIFIED,
+    StartName.FACET_MEAN: START_FACET_MEAN,
+    StartName.NOISE: START_NOISE,
+}
+ENCODINGS: Final = {
+    None: ENCODING_UNSPECIFIED,
+    EncodingName.PNG: ENCODING_PNG,
+    EncodingName.JPEG: ENCODING_JPEG,
+    EncodingName.WEBP: ENCODING_WEBP,
+    EncodingName.FLOAT32: ENCODING_FLOAT32,
+    EncodingName.NPY: ENCODING_NPY,
+}
+ALPHAS: Final = {
+    None: ALPHA_UNSPECIFIED,
+    AlphaName.ATTRIBUTION: ALPHA_ATTRIBUTION,
+    AlphaName.TRANSPARENCY: ALPHA_TRANSPARENCY,
+}
+"""What options that are not given, and given, stand for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,9 +96,20 @@ class SynthesisOptions:
             "Default: mean-image.",
         ),
     ] = None
-    start: Annotated[
-        StartName | None,
-        _synthesis(help="What images start from. Default: facet-mean."),
+    encoding: Annotated[
+        EncodingName | None,
+        _synthesis(
+            help="What images are sent as. `float32` and `npy` are tensors [channel, height, "
+            "width] in [0, 255] with all channels and fractions of grey levels. Default: png.",
+        ),
+    ] = None
+    alpha: Annotated[
+        AlphaName | None,
+        _synthesis(
+            help="Fade out what does not matter: `attribution` shows what the finished image owes "
+            "to each pixel, `transparency` what all steps of the ascent did. Default: no alpha "
+            "channel.",
+        ),
     ] = None
     preview_interval: Annotated[
         int,
@@ -84,18 +148,15 @@ class SynthesisOptions:
         ),
     ] = 0
 
-    def message(self, seed: int) -> Synthesis:
-        """The message, with the seed that it shares with the discovery."""
-        starts = {
-            None: START_UNSPECIFIED,
-            StartName.FACET_MEAN: START_FACET_MEAN,
-            StartName.NOISE: START_NOISE,
-        }
+    def message(self, seed: int, start: Start.ValueType = START_UNSPECIFIED) -> Synthesis:
+        """The message, with the seed that it shares with the discovery, and a kind of start."""
         return Synthesis(
             schedule=self.schedule,
-            start=starts[self.start],
+            start=start,
             seed=seed,
             preview_interval=self.preview_interval,
+            encoding=ENCODINGS[self.encoding],
+            alpha=ALPHAS[self.alpha],
             images_per_start=self.images_per_facet,
             time_limit_s=self.time_limit,
             largest_batch=self.batch,
