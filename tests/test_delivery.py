@@ -114,6 +114,18 @@ def test_previews_are_sent_like_images_but_for_the_map(client):
     assert not any(each.picture.alpha for each in previews)
 
 
+def test_a_tensor_can_be_started_from(client):
+    """Channels that no picture shows survive the way to a client and back."""
+    model, channels = networks.tiny_onnx(channels=5), Input(channels=5)
+    synthesis = Synthesis(schedule={"phases": [PHASE]}, encoding=pb.ENCODING_NPY)
+    asked = {"input": channels, "synthesis": synthesis}
+    (image,) = images(client.maximize_activation(model, UNIT, **asked))
+    file = io.BytesIO()
+    np.save(file, np.moveaxis(np.load(io.BytesIO(image.picture.data)), 0, -1) / 255)
+    (later,) = images(client.maximize_activation(model, UNIT, starts=[file.getvalue()], **asked))
+    assert later.start_activation == pytest.approx(image.activation, rel=0.02)
+
+
 def test_the_same_job_gives_the_same_bytes_in_another_process(tmp_path):
     """A job names its result, whichever worker does it, and whatever that did before."""
     model, found = networks.tiny_onnx(), []
