@@ -3,6 +3,15 @@
 from dataclasses import replace
 
 from facetscope.domain import errors, events, jobs
+from facetscope.domain.certificates import (
+    Certificate,
+    Certification,
+    LayerSimilarity,
+    Level,
+    Measure,
+    Reason,
+    Undefined,
+)
 from facetscope.domain.inputs import InputSpec, Origin, Source
 from facetscope.domain.units import Layer, Obstacle, ReceptiveField, Unit
 
@@ -53,6 +62,21 @@ ERRORS = (
     errors.EngineBusyError(64, 5.0),
     errors.WorkerLostError(-9),
     errors.OutOfMemoryError("cuda: NVIDIA H100"),
+)
+
+CERTIFICATE = Certificate(
+    verdict=Level.AMBER,
+    reasons=(
+        Reason(Measure.OUTLYING, Level.AMBER, "its code is far out"),
+        Reason(Measure.ROBUST_MARGIN, Level.GREEN, "it is robust"),
+    ),
+    undefined=(Undefined(Measure.TRANSFER, "no other model was asked"),),
+    activation=20.5,
+    robust_margin=2.25,
+    nearest_facet=0,
+    outlying=1.125,
+    path=(LayerSimilarity("conv", 0.25), LayerSimilarity("pool", -1.0)),
+    path_similarity=-0.375,
 )
 
 MEMBER = events.Member(
@@ -118,6 +142,7 @@ EVENTS = (
         steps=370,
         stopped_early=True,
         field=events.Box(left=3, top=0, width=11, height=8),
+        certificate=CERTIFICATE,
     ),
     events.UnitSkipped(UNIT, "UNIT_SILENT", "nothing in the images excites it"),
     events.Manifest(
@@ -185,6 +210,12 @@ JOBS = (
         model=DIGEST,
         units=(UNIT, Unit("fc", 1), Unit("fc", 0, weights=((3, 0.5), (8, -1.0)))),
         images=jobs.ImageSet((DIGEST,)),
+    ),
+    jobs.InspectUnits(
+        model=DIGEST,
+        units=(UNIT,),
+        images=jobs.ImageSet((DIGEST,)),
+        synthesis=jobs.Synthesis(certification=Certification(variations=0, start_controls=True)),
     ),
     jobs.DiscoverFacets(
         model=DIGEST,

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
+from facetscope.domain.certificates import Certificate
 from facetscope.domain.inputs import Input, Origin
 from facetscope.domain.jobs import Runtime
 from facetscope.domain.units import Layer, Obstacle, Unit
@@ -315,6 +316,7 @@ class SynthesizedImage:
     steps: int
     stopped_early: bool
     field: Box | None = None
+    certificate: Certificate | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from enum import Enum
 from math import inf
 from typing import Final
 
+from facetscope.domain.certificates import Certification
 from facetscope.domain.errors import InvalidFieldError
 from facetscope.domain.inputs import InputSpec
 from facetscope.domain.schedules import MEAN_IMAGE, Schedule
@@ -339,6 +340,7 @@ class Synthesis:
         largest_batch: Images that may ascend together, in [1, 256].
         encoding: What images and previews are sent as.
         alpha: What the alpha channel of finished images is made of.
+        certification: What the certificate of each image holds; ``None`` for no certificates.
     """
 
     schedule: Schedule = MEAN_IMAGE
@@ -353,6 +355,7 @@ class Synthesis:
     largest_batch: int = 32
     encoding: Encoding = Encoding.PNG
     alpha: Alpha = Alpha.NONE
+    certification: Certification | None = None
 
     def __post_init__(self) -> None:
         _check("synthesis.noise_mean", self.noise_mean, 0, 255)

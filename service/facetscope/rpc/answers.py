@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from enum import Enum
 from typing import Any
 
 from facetscope.domain.events import (
@@ -27,6 +26,8 @@ from facetscope.domain.events import (
 from facetscope.domain.inputs import Input, Origin
 from facetscope.domain.units import Obstacle, ReceptiveField, Unit
 from facetscope.gen.facetscope.v1 import facet_pb2, inspection_pb2, model_pb2, synthesis_pb2
+from facetscope.rpc.certificates import certificate_message
+from facetscope.rpc.enums import number as _number
 
 
 def event_message(sequence: int, event: Event) -> inspection_pb2.Event:
@@ -215,6 +216,7 @@ def _image(image: SynthesizedImage) -> synthesis_pb2.SynthesizedImage:
         steps=image.steps,
         stopped_early=image.stopped_early,
         field=_box(image.field),
+        certificate=certificate_message(image.certificate),
     )
 
 
@@ -339,7 +341,3 @@ def _parity(parity: Parity | ParityAbsence) -> model_pb2.Parity | None:
         provider=parity.provider,
         runtime=parity.runtime,
     )
-
-
-def _number(wire: Any, prefix: str, member: Enum) -> Any:
-    return wire.Value(f"{prefix}_{member.name}")

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from enum import Enum
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final
 
 from facetscope.artifacts.store import checked
 from facetscope.domain.errors import InvalidFieldError
@@ -39,11 +38,11 @@ from facetscope.domain.jobs import (
 from facetscope.domain.schedules import AUTHORS_CODE, CENTER_BIASED, MEAN_IMAGE, Phase, Schedule
 from facetscope.domain.units import Readout, Unit
 from facetscope.gen.facetscope.v1 import facet_pb2, inspection_pb2, model_pb2, synthesis_pb2
+from facetscope.rpc.certificates import certification_from
+from facetscope.rpc.enums import member as _member
 
 Keep = Callable[[bytes], str]
 """Puts bytes that came inline into the store, and gives their digest."""
-
-E = TypeVar("E", bound=Enum)
 
 MOST_SOUGHT: Final = 10
 """The largest number of facets that is looked for, unless a request names it."""
@@ -59,12 +58,6 @@ DISCOVERY_PRESETS: Final = {
     facet_pb2.DISCOVERY_PRESET_UNSPECIFIED: Discovery(),
     facet_pb2.DISCOVERY_PRESET_PAPER: PAPER,
 }
-
-
-class _Enum(Protocol):
-    """A generated enum, which knows the names of its numbers."""
-
-    def Name(self, number: Any) -> str: ...  # noqa: N802
 
 
 def describe_model_from(request: inspection_pb2.DescribeModelRequest, keep: Keep) -> DescribeModel:
@@ -268,6 +261,7 @@ def _synthesis(message: synthesis_pb2.Synthesis, start: Start) -> Synthesis:
         or default.encoding,
         alpha=_member("synthesis.alpha", Alpha, synthesis_pb2.Alpha, message.alpha)
         or default.alpha,
+        certification=certification_from(message),
     )
 
 
@@ -295,14 +289,3 @@ def _phase(message: synthesis_pb2.Phase) -> Phase:
         scale=message.scale or 1.0,
         readout=readout or Readout.ACTIVATION,
     )
-
-
-def _member(field: str, domain: type[E], wire: _Enum, number: int) -> E | None:
-    """The member of ``domain`` that a number of a generated enum stands for; ``None`` for 0."""
-    if number == 0:
-        return None
-    try:
-        name = wire.Name(number)
-    except ValueError:
-        raise InvalidFieldError(field, f"{number} is not a value of this enum") from None
-    return next(member for member in domain if name.endswith(f"_{member.name}"))

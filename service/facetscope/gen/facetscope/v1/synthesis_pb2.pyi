@@ -5,6 +5,7 @@ isort:skip_file
 
 import builtins
 import collections.abc
+from . import certificate_pb2
 from . import facet_pb2
 from . import model_pb2
 import google.protobuf.descriptor
@@ -205,6 +206,7 @@ class Synthesis(google.protobuf.message.Message):
     PROGRESS_INTERVAL_FIELD_NUMBER: builtins.int
     TIME_LIMIT_S_FIELD_NUMBER: builtins.int
     LARGEST_BATCH_FIELD_NUMBER: builtins.int
+    CERTIFICATION_FIELD_NUMBER: builtins.int
     ENCODING_FIELD_NUMBER: builtins.int
     ALPHA_FIELD_NUMBER: builtins.int
     start: Global___Start.ValueType
@@ -244,6 +246,10 @@ class Synthesis(google.protobuf.message.Message):
     def schedule(self) -> Global___Schedule:
         """The phases. If unset, the preset MEAN_IMAGE."""
 
+    @property
+    def certification(self) -> certificate_pb2.Certification:
+        """What the certificate of each image holds. If unset, images have no certificate."""
+
     def __init__(
         self,
         *,
@@ -257,11 +263,12 @@ class Synthesis(google.protobuf.message.Message):
         progress_interval: builtins.int = ...,
         time_limit_s: builtins.float = ...,
         largest_batch: builtins.int = ...,
+        certification: certificate_pb2.Certification | None = ...,
         encoding: Global___Encoding.ValueType = ...,
         alpha: Global___Alpha.ValueType = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_noise_mean", b"_noise_mean", "_noise_std", b"_noise_std", "noise_mean", b"noise_mean", "noise_std", b"noise_std", "schedule", b"schedule"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_noise_mean", b"_noise_mean", "_noise_std", b"_noise_std", "alpha", b"alpha", "encoding", b"encoding", "images_per_start", b"images_per_start", "largest_batch", b"largest_batch", "noise_mean", b"noise_mean", "noise_std", b"noise_std", "preview_interval", b"preview_interval", "progress_interval", b"progress_interval", "schedule", b"schedule", "seed", b"seed", "start", b"start", "time_limit_s", b"time_limit_s"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_noise_mean", b"_noise_mean", "_noise_std", b"_noise_std", "certification", b"certification", "noise_mean", b"noise_mean", "noise_std", b"noise_std", "schedule", b"schedule"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_noise_mean", b"_noise_mean", "_noise_std", b"_noise_std", "alpha", b"alpha", "certification", b"certification", "encoding", b"encoding", "images_per_start", b"images_per_start", "largest_batch", b"largest_batch", "noise_mean", b"noise_mean", "noise_std", b"noise_std", "preview_interval", b"preview_interval", "progress_interval", b"progress_interval", "schedule", b"schedule", "seed", b"seed", "start", b"start", "time_limit_s", b"time_limit_s"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_noise_mean", b"_noise_mean"]) -> typing.Literal["noise_mean"] | None: ...
     @typing.overload
@@ -427,6 +434,7 @@ class SynthesizedImage(google.protobuf.message.Message):
     SEED_INDEX_FIELD_NUMBER: builtins.int
     STOPPED_EARLY_FIELD_NUMBER: builtins.int
     FIELD_FIELD_NUMBER: builtins.int
+    CERTIFICATE_FIELD_NUMBER: builtins.int
     index: builtins.int
     """Facet that it is for, or index of its start."""
     activation: builtins.float
@@ -459,6 +467,10 @@ class SynthesizedImage(google.protobuf.message.Message):
         of the rest. Set for a unit at a position of a layer with a `Layer.receptive_field`, and only there.
         """
 
+    @property
+    def certificate(self) -> certificate_pb2.Certificate:
+        """How far the image can be trusted. Unset unless the request asks for it."""
+
     def __init__(
         self,
         *,
@@ -473,9 +485,10 @@ class SynthesizedImage(google.protobuf.message.Message):
         seed_index: builtins.int = ...,
         stopped_early: builtins.bool = ...,
         field: facet_pb2.Box | None = ...,
+        certificate: certificate_pb2.Certificate | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_natural", b"_natural", "_probability", b"_probability", "field", b"field", "natural", b"natural", "picture", b"picture", "probability", b"probability", "unit", b"unit"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_natural", b"_natural", "_probability", b"_probability", "activation", b"activation", "field", b"field", "index", b"index", "natural", b"natural", "picture", b"picture", "probability", b"probability", "seed_index", b"seed_index", "start_activation", b"start_activation", "steps", b"steps", "stopped_early", b"stopped_early", "unit", b"unit"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_natural", b"_natural", "_probability", b"_probability", "certificate", b"certificate", "field", b"field", "natural", b"natural", "picture", b"picture", "probability", b"probability", "unit", b"unit"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_natural", b"_natural", "_probability", b"_probability", "activation", b"activation", "certificate", b"certificate", "field", b"field", "index", b"index", "natural", b"natural", "picture", b"picture", "probability", b"probability", "seed_index", b"seed_index", "start_activation", b"start_activation", "steps", b"steps", "stopped_early", b"stopped_early", "unit", b"unit"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_natural", b"_natural"]) -> typing.Literal["natural"] | None: ...
     @typing.overload
