@@ -1,0 +1,114 @@
+"""What natural images say of a unit, computed once for all images that are compared with it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from facetscope.algorithms.certificates.spectra import slopes
+from facetscope.algorithms.codes import Codes
+from facetscope.algorithms.shapes import Images, Scores
+from facetscope.domain.certificates import FEWEST_WITNESSES
+
+BATCH: Final = 8
+"""Images that are read at once: a step of an ascent needs more memory for as many."""
+
+
+class Readings(Protocol):
+    """What a model says of images, one row for each, whatever the batch."""
+
+    @property
+    def layers(self) -> Sequence[str]:
+        """Names of the layers on the way to the unit that are compared, first to last."""
+
+    def activations(self, images: Images) -> Scores:
+        """Of the unit."""
+
+    def codes(self, images: Images) -> Codes:
+        """As facets were discovered by."""
+
+    def path(self, images: Images) -> Sequence[Codes]:
+        """Mean over the positions of each channel, for each of ``layers``."""
+
+    @property
+    def transferred(self) -> Callable[[Images], Scores] | None:
+        """Activations of the unit's counterpart in another model; ``None`` without one."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Natural:
+    """Natural images, and what is known of them.
+
+    Attributes:
+        activations: Of the unit, for all images of the set.
+        own: Of the unit, for its own images.
+        codes: Of its own images, in the same order.
+        facets: Of its own images, in the same order.
+        witnesses: Of each facet, the images nearest to its centroid.
+        strangers: Images that are not the unit's own; may be empty.
+        transferred: Activations of the counterpart in another model, for all images of the set;
+            ``None`` without one.
+    """
+
+    activations: Scores
+    own: Scores
+    codes: Codes
+    facets: Int[Tensor, " member"]
+    witnesses: tuple[Images, ...]
+    strangers: Images
+    transferred: Scores | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Reference:
+    """The same, as far as it depends on the unit alone.
+
+    Attributes:
+        natural: The images.
+        states: For each facet, and each layer, the codes of its witnesses.
+        strange: For each layer, the codes of the strangers.
+        slopes: Of the spectra of all witnesses.
+    """
+
+    natural: Natural
+    states: tuple[tuple[Codes, ...], ...]
+    strange: tuple[Codes, ...]
+    slopes: Scores
+
+    def is_path_known(self, facet: int) -> bool:
+        """Whether there are natural images enough of this kind and of others."""
+        several = len(self.natural.witnesses[facet]) >= FEWEST_WITNESSES
+        return several and bool(self.states[facet]) and (bool(self.strange) or len(self.states) > 1)
+
+    def others(self, facet: int) -> tuple[Codes, ...]:
+        """For each layer, images of other kinds: strangers, or else witnesses of other facets."""
+        if self.strange:
+            return self.strange
+        rest = [states for index, states in enumerate(self.states) if index != facet]
+        return tuple(torch.cat(layer) for layer in zip(*rest, strict=True))
+
+
+def refer(natural: Natural, readings: Readings) -> Reference:
+    """Read the witnesses and the strangers: as many passes as there are of them."""
+    return Reference(
+        natural,
+        tuple(states(witnesses, readings) for witnesses in natural.witnesses),
+        states(natural.strangers, readings),
+        slopes(torch.cat(natural.witnesses)),
+    )
+
+
+def states(images: Images, readings: Readings) -> tuple[Codes, ...]:
+    """Codes of images at each layer on the way; nothing without images or layers."""
+    if not len(images) or not readings.layers:
+        return ()
+    batches = [readings.path(batch) for batch in images.split(BATCH)]
+    return tuple(torch.cat(layer) for layer in zip(*batches, strict=True))
+
+
+def read(function: Callable[[Images], Tensor], images: Images) -> Tensor:
+    """A reading of images, a few at a time."""
+    return torch.cat([function(batch) for batch in images.split(BATCH)])
