@@ -15,12 +15,13 @@ from facetscope.domain.inputs import InputSpec
 from facetscope.domain.jobs import Precision, Synthesis
 from facetscope.domain.schedules import Phase, Schedule
 from facetscope.domain.units import Unit
+from facetscope.engine.aims import Aim, noise
 from facetscope.engine.batching import free_bytes
 from facetscope.engine.opened import OpenModel
-from facetscope.engine.synthesis import Aim, Studio, noise
+from facetscope.engine.synthesis import Studio
 
 CPU = torch.device("cpu")
-SHORT = Synthesis(schedule=Schedule((Phase(3, (2.0, 2.0), (0.4, 0.4), scale=1.2),)))
+SHORT = Synthesis(method=Schedule((Phase(3, (2.0, 2.0), (0.4, 0.4), scale=1.2),)))
 
 
 @pytest.fixture(scope="module")

@@ -80,7 +80,7 @@ def test_an_ascent_climbs_on_a_gpu(generating, autocast):
         ascend(
             {Readout.ACTIVATION: lambda pixels: reading(pixels / 255)[0][:, 0]},
             torch.full((2, *graphs.SHAPE), 128.0, device=device),
-            schedule=Schedule((Phase(steps=5, step_size=(4.0, 4.0), tv_weight=(1.0, 1.0)),)),
+            method=Schedule((Phase(steps=5, step_size=(4.0, 4.0), tv_weight=(1.0, 1.0)),)),
             generators=[torch.Generator().manual_seed(seed) for seed in range(2)],
         )
     )

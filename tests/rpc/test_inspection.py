@@ -221,7 +221,7 @@ async def test_an_image_starts_from_the_mean_of_its_facet(stub, engine):
         pass
     (job,) = engine.jobs
     assert job.synthesis.start is jobs.Start.FACET_MEAN
-    assert job.synthesis.schedule == CENTER_BIASED
+    assert job.synthesis.method == CENTER_BIASED
 
 
 @pytest.mark.parametrize(

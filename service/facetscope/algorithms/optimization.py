@@ -10,7 +10,7 @@ from facetscope.algorithms.ascent import Step
 from facetscope.algorithms.canvases import height_width
 from facetscope.algorithms.parameterizations import Parameters, saturation
 from facetscope.algorithms.regularizers import blur, l2, total_variation
-from facetscope.algorithms.shapes import Images, Scores
+from facetscope.algorithms.shapes import Images, Maps, Scores
 from facetscope.algorithms.slopes import Objective, Slopes, check_finite
 from facetscope.algorithms.transforms import shown, views
 from facetscope.domain.recipes import Penalties, Recipe
@@ -36,6 +36,7 @@ def optimize(
     recipe: Recipe,
     generators: Sequence[torch.Generator],
     rescue: Objective | None = None,
+    slopes: bool = False,
 ) -> Generator[Step]:
     """Climb ``objective`` by what ``recipe`` composes, yielding after every step.
 
@@ -48,6 +49,7 @@ def optimize(
         recipe: How; its parameterization is that of ``parameters``.
         generators: The randomness of each image, on the CPU.
         rescue: The same where rectifiers are silent: see ``Slopes``.
+        slopes: Whether each step tells its slope, on the picture.
 
     Raises:
         FloatingPointError: A score or gradient is NaN or infinite; the message names the image.
@@ -56,20 +58,21 @@ def optimize(
     """
     varied = parameters.start.detach().clone().requires_grad_()
     adam = torch.optim.Adam([varied], lr=recipe.learning_rate)
-    slopes = Slopes(recipe.steps)
+    climbing = Slopes(recipe.steps)
     picture = _picture(parameters, varied)
     size, saturated = height_width(picture), saturation(picture) > SATURATED
     for index in range(1, recipe.steps + 1):
         with torch.enable_grad():
             seen = shown(picture, views(recipe.transforms, picture, generators))
             cost = _penalty(picture, recipe.penalties)
-        scores, slope = slopes(objective, seen, rescue)
+        scores, slope = climbing(objective, seen, rescue)
+        told = _on_picture(seen, picture, slope) if slopes else None
         varied.grad = _downhill(varied, seen, slope, cost)
         check_finite(scores + varied.grad.flatten(1).abs().mean(dim=1))
         adam.step()
         picture = _picture(parameters, varied)
         _check_range(picture, saturated, index)
-        yield Step(index, 0, picture.detach(), size, scores)
+        yield Step(index, 0, picture.detach(), size, scores, told)
 
 
 @torch.enable_grad()
@@ -84,6 +87,12 @@ def _downhill(varied: Tensor, seen: Images, slope: Images, cost: Scores | None) 
     else:
         (gradient,) = torch.autograd.grad((seen, cost.sum()), varied, (-slope, None))
     return gradient
+
+
+def _on_picture(seen: Images, picture: Images, slope: Images) -> Maps:
+    """The absolute slope of the picture, summed over channels."""
+    (gradient,) = torch.autograd.grad(seen, picture, slope, retain_graph=True)
+    return gradient.abs().sum(dim=1)
 
 
 def _penalty(picture: Images, asked: Penalties) -> Scores | None:

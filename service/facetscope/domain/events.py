@@ -43,6 +43,7 @@ class Work(Enum):
     ENCODING_IMAGES = "encoding images"
     CLUSTERING = "clustering"
     SYNTHESIZING = "synthesizing"
+    CERTIFYING = "certifying"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -303,6 +304,7 @@ class SynthesizedImage:
         steps: How many were taken.
         stopped_early: Whether the time was up before the last one.
         field: What of the picture the unit depends on; ``None`` where that is all, or not known.
+        certificate: How far it can be trusted, where that was asked.
     """
 
     unit: Unit

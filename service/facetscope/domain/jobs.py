@@ -14,6 +14,7 @@ from typing import Final
 from facetscope.domain.certificates import Certification
 from facetscope.domain.errors import InvalidFieldError
 from facetscope.domain.inputs import InputSpec
+from facetscope.domain.recipes import Parameterization, Recipe
 from facetscope.domain.schedules import MEAN_IMAGE, Schedule
 from facetscope.domain.units import Unit
 
@@ -324,11 +325,28 @@ class Alpha(Enum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Transfer:
+    """A unit of another model, which images for the one should excite too.
+
+    Attributes:
+        model: Digest of its file.
+        unit: The unit.
+        input: How pictures become the model's input.
+        precision: What it computes in.
+    """
+
+    model: str
+    unit: Unit
+    input: InputSpec = field(default_factory=InputSpec)
+    precision: Precision = Precision.FLOAT32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Synthesis:
     """How images are synthesized.
 
     Attributes:
-        schedule: The phases of the ascent.
+        method: How an image is changed: the paper's way by phases, or a recipe beside it.
         start: Where it begins.
         noise_mean: Of a start from noise, in grey levels.
         noise_std: Of a start from noise, in grey levels.
@@ -341,9 +359,13 @@ class Synthesis:
         encoding: What images and previews are sent as.
         alpha: What the alpha channel of finished images is made of.
         certification: What the certificate of each image holds; ``None`` for no certificates.
+        transfer: The unit's counterpart in another model, for certificates.
+        diversity: Weight of what images of a unit have in common, which is subtracted from what is
+            maximized, in the unit's own scale; at least 0. Images then depend on their company.
+        diversity_layer: Where that is read; by default the code layer.
     """
 
-    schedule: Schedule = MEAN_IMAGE
+    method: Schedule | Recipe = MEAN_IMAGE
     start: Start = Start.FACET_MEAN
     noise_mean: float = 175.0
     noise_std: float = 8.0
@@ -356,6 +378,9 @@ class Synthesis:
     encoding: Encoding = Encoding.PNG
     alpha: Alpha = Alpha.NONE
     certification: Certification | None = None
+    transfer: Transfer | None = None
+    diversity: float = 0.0
+    diversity_layer: str = ""
 
     def __post_init__(self) -> None:
         _check("synthesis.noise_mean", self.noise_mean, 0, 255)
@@ -366,6 +391,21 @@ class Synthesis:
         if self.encoding is Encoding.JPEG and self.alpha is not Alpha.NONE:
             problem = "JPEG has no alpha channel: choose PNG, WEBP, FLOAT32 or NPY, or no alpha"
             raise InvalidFieldError("synthesis.alpha", problem)
+        _check("synthesis.diversity", self.diversity, 0, 1e6)
+        if self.transfer is not None and self.certification is None:
+            problem = "is for certificates: ask for a certification"
+            raise InvalidFieldError("synthesis.transfer", problem)
+
+    @property
+    def has_control(self) -> bool:
+        """Whether each unit has one image more, from noise, to compare the others with."""
+        return self.certification is not None and self.certification.start_controls
+
+    @property
+    def keeps_magnitudes(self) -> bool:
+        """Whether only phases are varied, so that magnitudes must come from natural images."""
+        method = self.method
+        return isinstance(method, Recipe) and method.parameterization is Parameterization.MACO
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -394,7 +434,10 @@ class DiscoverFacets:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MaximizeActivation:
-    """A job: synthesize images that excite ``unit``, from ``starts`` or ``count`` times noise."""
+    """A job: synthesize images that excite ``unit``, from ``starts`` or ``count`` times noise.
+
+    Where only phases are varied, magnitudes are those of ``spectrum``.
+    """
 
     model: str
     unit: Unit
@@ -403,10 +446,12 @@ class MaximizeActivation:
     synthesis: Synthesis = field(default_factory=lambda: Synthesis(start=Start.NOISE))
     starts: tuple[InlineImage, ...] = ()
     count: int = 1
+    spectrum: tuple[InlineImage, ...] = ()
 
     def __post_init__(self) -> None:
         _check("count", self.count, 1, MOST_IMAGES)
         _check("starts", len(self.starts), 0, MOST_IMAGES)
+        _check("spectrum", len(self.spectrum), 0, MOST_IMAGES)
         if self.synthesis.start is Start.FACET_MEAN:
             raise InvalidFieldError(
                 "synthesis.start",
@@ -414,6 +459,12 @@ class MaximizeActivation:
             )
         if (self.synthesis.start is Start.GIVEN) != bool(self.starts):
             raise InvalidFieldError("starts", "send pictures if and only if the start is GIVEN")
+        if self.synthesis.transfer is not None:
+            problem = "is for InspectUnits: without an image set there is nothing to compare with"
+            raise InvalidFieldError("synthesis.transfer", problem)
+        if self.synthesis.keeps_magnitudes != bool(self.spectrum):
+            problem = "send pictures if and only if the parameterization is MACO, ten at best"
+            raise InvalidFieldError("spectrum", problem)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -441,7 +492,9 @@ Job = DescribeModel | DiscoverFacets | MaximizeActivation | InspectUnits
 def artifacts(job: Job) -> tuple[str, ...]:
     """Digests of everything that ``job`` needs from the store, the model first."""
     images = job.images.digests if isinstance(job, DiscoverFacets | InspectUnits) else ()
-    return (job.model, *images)
+    synthesis = job.synthesis if isinstance(job, MaximizeActivation | InspectUnits) else None
+    other = synthesis.transfer if synthesis else None
+    return (job.model, *images, *([other.model] if other else []))
 
 
 def _check_predictable(selection: Selection, units: tuple[Unit, ...]) -> None:

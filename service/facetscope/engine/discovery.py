@@ -33,16 +33,33 @@ class Discovered:
     Attributes:
         facets: Largest first.
         mean_images: One for each facet, in [0, 255].
+        nearest: Pixels of the nearest members of each facet, as many as were to be kept.
+        own: Indices of the unit's own images in the survey.
+        codes: Of the same, [image, channel].
+        labels: Facet of each of the same.
+        is_of_parts: Whether facets are of parts of the images.
     """
 
     facets: tuple[Facet, ...]
     mean_images: Tensor
+    nearest: tuple[Tensor, ...]
+    own: Tensor
+    codes: Tensor
+    labels: Tensor
+    is_of_parts: bool
 
 
 def discover(
-    survey: Survey, encoder: Encoder, pixels_of: PixelsOf, spec: Input
+    survey: Survey, encoder: Encoder, pixels_of: PixelsOf, spec: Input, *, kept: int = 0
 ) -> Generator[Progress | FacetCount, None, Discovered]:
     """Find the facets of the encoder's unit among its own images, and say how many there are.
+
+    Args:
+        survey: Of all images.
+        encoder: Gives the codes that depend on the unit.
+        pixels_of: Gives the pictures at places of the set.
+        spec: How pictures become the network's input.
+        kept: Nearest members of each facet whose pixels are kept.
 
     Raises:
         ClassNotFoundError: No image has the label.
@@ -63,7 +80,7 @@ def discover(
     codes = yield from _codes(survey, encoder, own, sight)
     found = algorithm.discover(codes.numpy(), discovery)
     yield _count(unit, found)
-    return _shown(_Found(survey, unit, own, found, sight.boxes), discovery, sight)
+    return _shown(_Found(survey, unit, own, codes, found, sight.boxes), discovery, sight, kept)
 
 
 def _check_fires(survey: Survey, unit: Unit) -> None:
@@ -122,6 +139,7 @@ class _Found:
         survey: Of all images.
         unit: The unit.
         own: Indices of its own images in the survey.
+        codes: Of these.
         map: The facets of these, by their place in ``own``.
         boxes: What is seen of these, by their places in the set; empty where all is.
     """
@@ -129,6 +147,7 @@ class _Found:
     survey: Survey
     unit: Unit
     own: Tensor
+    codes: Tensor
     map: algorithm.FacetMap
     boxes: Mapping[int, Box]
 
@@ -147,9 +166,9 @@ class _Found:
         )
 
 
-def _shown(found: _Found, discovery: Discovery, sight: Sight) -> Discovered:
+def _shown(found: _Found, discovery: Discovery, sight: Sight, kept: int) -> Discovered:
     """The facets with their pictures."""
-    looks = [_Look(found.places(facet), discovery) for facet in found.map.facets]
+    looks = [_Look(found.places(facet), discovery, kept) for facet in found.map.facets]
     wanted = sorted({place for look in looks for place in look.places})
     for place, pixels in zip(wanted, sight.pixels(wanted), strict=True):
         for look in looks:
@@ -171,18 +190,28 @@ def _shown(found: _Found, discovery: Discovery, sight: Sight) -> Discovered:
             zip(found.map.facets, looks, weighed, strict=True)
         )
     )
-    return Discovered(facets, torch.stack([look.mean for look in looks]))
+    return Discovered(
+        facets,
+        torch.stack([look.mean for look in looks]),
+        tuple(look.kept for look in looks) if kept else (),
+        found.own,
+        found.codes,
+        torch.from_numpy(found.map.labels),
+        bool(found.boxes),
+    )
 
 
 @final
 class _Look:
-    """The pictures of a facet, made of some of its members, which are seen once and not kept."""
+    """The pictures of a facet, made of some of its members: seen once, and kept if asked."""
 
-    def __init__(self, places: Sequence[int], discovery: Discovery) -> None:
+    def __init__(self, places: Sequence[int], discovery: Discovery, kept: int) -> None:
         """Expect the pictures at ``places``, of the facet's members from the nearest on."""
         self._averaged = set(places[: discovery.averaged])
         self._nearest = places[: discovery.thumbnails]
         self._farthest = places[::-1][: discovery.farthest]
+        self._keeps = places[:kept]
+        self._kept: dict[int, Tensor] = {}
         self._shown = {*self._nearest, *self._farthest}
         self._sampled = set(spread_out(places))
         self._sum: Tensor | None = None
@@ -192,7 +221,7 @@ class _Look:
     @property
     def places(self) -> set[int]:
         """Where the pictures are that it is made of."""
-        return self._averaged | self._shown | self._sampled
+        return self._averaged | self._shown | self._sampled | {*self._keeps}
 
     def take(self, place: int, pixels: Tensor) -> None:
         """See the picture at ``place``."""
@@ -202,11 +231,18 @@ class _Look:
             self._thumbnails[place] = thumbnail(pixels)
         if place in self._sampled:
             self._sample[place] = small(pixels.float())
+        if place in self._keeps:
+            self._kept[place] = pixels
 
     @property
     def mean(self) -> Tensor:
         """The mean image, [channel, height, width]."""
         return cast("Tensor", self._sum) / len(self._averaged)
+
+    @property
+    def kept(self) -> Tensor:
+        """Pixels of the nearest members, nearest first, [image, channel, height, width]."""
+        return torch.stack([self._kept[place] for place in self._keeps])
 
     @property
     def thumbnails(self) -> list[Picture]:

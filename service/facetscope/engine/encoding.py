@@ -90,7 +90,7 @@ class Encoder:
         done = 0
         for batch in _batches(images):
             yield Progress(work=Work.ENCODING_IMAGES, unit=self.target.unit, done=done, total=total)
-            codes.append(self._codes(batch.to(self.target.network.device).float()).cpu())
+            codes.append(self.codes(batch.to(self.target.network.device).float()).cpu())
             done += len(batch)
         found = torch.cat(codes)
         if not found.isfinite().all():
@@ -98,7 +98,8 @@ class Encoder:
             raise NonFiniteActivationError(self.code_layer.name, where)
         return found
 
-    def _codes(self, pixels: Tensor) -> Tensor:
+    def codes(self, pixels: Tensor) -> Tensor:
+        """Codes of a batch of pictures in [0, 255], [image, channel]."""
         pooling, axis = self.discovery.code_pooling, self.code_layer.channel_axis
         if self.discovery.code_weighting is CodeWeighting.ATTRIBUTION:
             values, of_unit, gradients = self._attributed(pixels)

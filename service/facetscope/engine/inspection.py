@@ -7,6 +7,7 @@ from typing import Final, final
 import torch
 from torch import Tensor
 
+from facetscope.algorithms.parameterizations import magnitudes
 from facetscope.domain.errors import (
     ImagesUndecodableError,
     OutOfMemoryError,
@@ -18,20 +19,29 @@ from facetscope.domain.jobs import (
     DescribeModel,
     DiscoverFacets,
     Discovery,
+    InlineImage,
     InspectUnits,
     Job,
     MaximizeActivation,
-    Start,
     Synthesis,
-    artifacts,
 )
 from facetscope.engine import frames
-from facetscope.engine.discovery import Discovered, discover
+from facetscope.engine.certification import Certifier, ModelReadings
+from facetscope.engine.discovery import discover
 from facetscope.engine.encoding import Encoder
 from facetscope.engine.image_sets import DECODED_BYTES, Decoding, OpenImageSet
 from facetscope.engine.opened import PARITY_S, OpenModel, device_name, versions
+from facetscope.engine.subjects import (
+    Subject,
+    Tools,
+    aims_for,
+    certifier_of,
+    facet_aims,
+    kept,
+    transferred,
+)
 from facetscope.engine.survey import Survey
-from facetscope.engine.synthesis import BUDGET, Aim, Studio, check_cost, cost, noise
+from facetscope.engine.synthesis import BUDGET, Studio, check_cost, cost
 from facetscope.engine.targets import Target
 from facetscope.models.memory import is_shortage
 
@@ -83,17 +93,18 @@ class Inspector:
                 case DescribeModel():
                     yield (yield from model.description())
                 case DiscoverFacets():
-                    images = OpenImageSet(model, job.images, paths, self._decoding)
-                    yield from _discover_facets(model, job, images)
+                    yield from _discover_facets(model, job, self._tools(paths))
                 case MaximizeActivation():
-                    yield from _maximize_activation(model, job, self._decoding, self._budget)
+                    yield from _maximize_activation(model, job, self._tools(paths))
                 case InspectUnits():
-                    images = OpenImageSet(model, job.images, paths, self._decoding)
-                    yield from _inspect_units(model, job, images, self._budget)
+                    yield from _inspect_units(model, job, self._tools(paths))
         except (MemoryError, RuntimeError) as error:
             if not is_shortage(error):
                 raise
             raise OutOfMemoryError(device_name(self._device)) from error
+
+    def _tools(self, paths: Mapping[str, Path]) -> Tools:
+        return Tools(paths, self._device, self._decoding, self._parity_s, self._budget)
 
     def _open(self, job: Job, path: Path) -> Generator[Progress, None, OpenModel]:
         model = self._model
@@ -112,10 +123,9 @@ class Inspector:
         return model
 
 
-def _discover_facets(
-    model: OpenModel, job: DiscoverFacets, images: OpenImageSet
-) -> Generator[Event]:
+def _discover_facets(model: OpenModel, job: DiscoverFacets, tools: Tools) -> Generator[Event]:
     encoder = _encoder(model, model.target(job.unit), job.discovery)
+    images = OpenImageSet(model, job.images, tools.paths, tools.decoding)
     survey = yield from images.survey((job.unit,), job.discovery)
     found = yield from discover(survey, encoder, images.pixels, model.input)
     yield from found.facets
@@ -123,53 +133,70 @@ def _discover_facets(
 
 
 def _maximize_activation(
-    model: OpenModel, job: MaximizeActivation, decoding: Decoding, budget: int
+    model: OpenModel, job: MaximizeActivation, tools: Tools
 ) -> Generator[Event]:
-    target = model.target(job.unit)
-    target.check(job.synthesis.schedule)
-    count = len(job.starts) or job.count
-    expected = _affordable(count, [target], job.synthesis, budget)
-    given = _given(model, job, decoding) if job.starts else None
-    aims = _aims(target, job.synthesis, count, given, None)
-    studio = Studio(job.synthesis, expected=expected, budget=budget)
-    yield from studio.make(aims)
+    target, synthesis = model.target(job.unit), job.synthesis
+    target.check(synthesis.method)
+    starts = len(job.starts) or job.count
+    images = _affordable([target], starts, synthesis, tools.budget)
+    given = _decoded(model, job.starts, tools.decoding) if job.starts else None
+    magnitude = None
+    if job.spectrum:
+        found = magnitudes(_decoded(model, job.spectrum, tools.decoding))
+        magnitude = found.repeat(starts, 1, 1, 1)
+    aims = aims_for(target, synthesis, starts, given=given, magnitude=magnitude)
+    certifier = None
+    if synthesis.certification is not None:
+        readings = ModelReadings(target, None, synthesis.certification.layers, None)
+        certifier = Certifier(synthesis.certification, readings, None, synthesis.seed)
+    studio = _studio(model, synthesis, images, tools.budget)
+    yield from studio.make(aims, certifier)
     yield from studio.finish()
     yield _manifest(model, job, largest_batch=studio.largest_batch)
 
 
-def _inspect_units(
-    model: OpenModel, job: InspectUnits, images: OpenImageSet, budget: int
-) -> Generator[Event]:
+def _inspect_units(model: OpenModel, job: InspectUnits, tools: Tools) -> Generator[Event]:
+    synthesis, discovery = job.synthesis, job.discovery
     targets = {unit: model.target(unit) for unit in job.units}
     for target in targets.values():
-        target.check(job.synthesis.schedule)
-    expected = _affordable(job.discovery.fewest, [*targets.values()], job.synthesis, budget)
-    encoders = {unit: _encoder(model, target, job.discovery) for unit, target in targets.items()}
-    studio = Studio(job.synthesis, expected=expected, budget=budget)
-    survey = yield from images.survey(job.units, job.discovery)
-    for unit, target in targets.items():
+        target.check(synthesis.method)
+    expected = _affordable([*targets.values()], discovery.fewest, synthesis, tools.budget)
+    encoders = {unit: _encoder(model, target, discovery) for unit, target in targets.items()}
+    studio = _studio(model, synthesis, expected, tools.budget)
+    images = OpenImageSet(model, job.images, tools.paths, tools.decoding)
+    survey = yield from images.survey(job.units, discovery)
+    other = yield from transferred(job, tools)
+    for unit in targets:
         try:
-            found = yield from discover(survey, encoders[unit], images.pixels, model.input)
+            found = yield from discover(
+                survey, encoders[unit], images.pixels, model.input, kept=kept(job)
+            )
         except (TooFewImagesError, UnitSilentError) as error:
             if len(targets) == 1:
                 raise
             yield UnitSkipped(unit, error.reason, str(error))
             continue
         yield from found.facets
-        yield from studio.make(_facet_aims(target, job, found, survey))
+        subject = Subject(encoders[unit], survey, found, images, other)
+        yield from studio.make(facet_aims(subject, synthesis), certifier_of(subject, synthesis))
     yield from studio.finish()
     yield _manifest(
-        model, job, job.discovery, survey, images.warnings, largest_batch=studio.largest_batch
+        model, job, discovery, survey, images.warnings, largest_batch=studio.largest_batch
     )
 
 
-def _affordable(starts: int, targets: Sequence[Target], synthesis: Synthesis, budget: int) -> int:
+def _studio(model: OpenModel, synthesis: Synthesis, expected: int, budget: int) -> Studio:
+    layer = model.code_layer(synthesis.diversity_layer) if synthesis.diversity else None
+    return Studio(synthesis, expected=expected, budget=budget, diversity_layer=layer)
+
+
+def _affordable(targets: Sequence[Target], starts: int, synthesis: Synthesis, budget: int) -> int:
     """Number of images of ``starts`` for each target, at least, if they may be paid for.
 
     Raises:
         BudgetExceededError: They may not.
     """
-    images = starts * synthesis.images_per_start
+    images = starts * synthesis.images_per_start + synthesis.has_control
     check_cost(images * sum(cost(synthesis, target) for target in targets), budget)
     return images * len(targets)
 
@@ -180,38 +207,12 @@ def _encoder(model: OpenModel, target: Target, discovery: Discovery) -> Encoder:
     return encoder
 
 
-def _facet_aims(target: Target, job: InspectUnits, found: Discovered, survey: Survey) -> list[Aim]:
-    means = found.mean_images if job.synthesis.start is Start.FACET_MEAN else None
-    natural = survey.activations[target.unit]
-    return _aims(target, job.synthesis, len(found.facets), means, natural)
-
-
-def _aims(
-    target: Target,
-    synthesis: Synthesis,
-    count: int,
-    starts: Tensor | None,
-    natural: Tensor | None,
-) -> list[Aim]:
-    """Images to be made of ``target``, from ``starts`` or from noise, of the first start first."""
-    return [
-        Aim(
-            target,
-            index,
-            seed_index,
-            noise(target, synthesis, index, seed_index) if starts is None else starts[index],
-            natural,
-        )
-        for index in range(count)
-        for seed_index in range(synthesis.images_per_start)
-    ]
-
-
-def _given(model: OpenModel, job: MaximizeActivation, decoding: Decoding) -> Tensor:
-    (batch,) = decoding.load(job.starts, model, batch=len(job.starts))
+def _decoded(model: OpenModel, pictures: Sequence[InlineImage], decoding: Decoding) -> Tensor:
+    """Pictures of the request, in [0, 255], all of which must be readable."""
+    (batch,) = decoding.load(pictures, model, batch=len(pictures))
     if batch.undecodable:
         names = batch.undecodable
-        raise ImagesUndecodableError(len(names), len(job.starts), names)
+        raise ImagesUndecodableError(len(names), len(pictures), names)
     return batch.pixels.float()
 
 
@@ -225,9 +226,10 @@ def _manifest(
     largest_batch: int = 0,
 ) -> Manifest:
     undecodable = survey.undecodable if survey else ()
+    images = job.images.digests if isinstance(job, DiscoverFacets | InspectUnits) else ()
     return Manifest(
         model_digest=model.digest,
-        image_set_digests=artifacts(job)[1:],
+        image_set_digests=images,
         input=model.input,
         code_layer=model.code_layer(discovery.code_layer).name if discovery else "",
         device=device_name(model.network.device),

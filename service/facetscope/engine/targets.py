@@ -9,6 +9,7 @@ from torch import Tensor
 from facetscope.algorithms.objectives import unit_activation, unit_probability
 from facetscope.domain.errors import GradientUnavailableError, ReadoutUndefinedError
 from facetscope.domain.events import Box
+from facetscope.domain.recipes import Recipe
 from facetscope.domain.schedules import CENTER_BIASED, Schedule
 from facetscope.domain.units import Layer, Readout, Unit
 from facetscope.engine.sights import box_at
@@ -60,7 +61,7 @@ class Target:
         (values,) = self.network.reading([self.layer.name])(self.preprocessing(pixels))
         return self.score(values)
 
-    def check(self, asked: Schedule) -> None:
+    def check(self, method: Schedule | Recipe) -> None:
         """Find out, before hours of work, whether an ascent is possible.
 
         Raises:
@@ -68,7 +69,8 @@ class Target:
             OperatorUnsupportedError: A node on the way to it has no translation.
             ReadoutUndefinedError: The schedule asks for a probability that the unit does not have.
         """
-        self.schedule(asked)
+        if isinstance(method, Schedule):
+            self.schedule(method)
         black = torch.zeros((1, *self.shape), device=self.network.device, requires_grad=True)
         if not self.activation(black).requires_grad:
             raise self._without_gradient(black)

@@ -147,7 +147,7 @@ class Network:
         Raises:
             OperatorUnsupportedError: A node on the way to them has no translation.
         """
-        if not _is_computed_from(self._node(target), self._node(source)):
+        if self._node(source) not in _sources(self._node(target)):
             return None
         key = (source, target)
         if key not in self._attributions:
@@ -155,6 +155,11 @@ class Network:
             cut = self._cut(key, leaf_at=source)
             self._attributions[key] = Attribution(cut, self._translation.batch, autocast)
         return self._attributions[key]
+
+    def way_to(self, name: str) -> tuple[Layer, ...]:
+        """The layers that the layer ``name`` is computed from, in the order of execution."""
+        sources = _sources(self._node(name))
+        return tuple(layer for layer in self.layers if self._node(layer.name) in sources)
 
     def obstructed(self, name: str) -> Obstacle | None:
         """The first node without a translation on the way to ``name``, if there is one."""
@@ -308,15 +313,15 @@ def _end_gradient(node: fx.Node) -> None:
     node.replace_all_uses_with(end, delete_user_cb=lambda user: user is not end)
 
 
-def _is_computed_from(node: fx.Node, source: fx.Node) -> bool:
-    """Whether ``source`` is on one of the ways to ``node``, and another node than that."""
+def _sources(node: fx.Node) -> set[fx.Node]:
+    """All nodes that ``node`` is computed from, itself left out."""
     seen: set[fx.Node] = set()
     waiting = [node]
     while waiting:
         found = set(waiting.pop().all_input_nodes) - seen
         seen |= found
         waiting.extend(found)
-    return source in seen
+    return seen
 
 
 def _upstream(node: fx.Node, *, itself: bool = True) -> Iterator[fx.Node]:

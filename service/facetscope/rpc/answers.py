@@ -28,6 +28,7 @@ from facetscope.domain.units import Obstacle, ReceptiveField, Unit
 from facetscope.gen.facetscope.v1 import facet_pb2, inspection_pb2, model_pb2, synthesis_pb2
 from facetscope.rpc.certificates import certificate_message
 from facetscope.rpc.enums import number as _number
+from facetscope.rpc.presets import preset_messages
 
 
 def event_message(sequence: int, event: Event) -> inspection_pb2.Event:
@@ -87,6 +88,7 @@ def description_message(description: Description) -> inspection_pb2.DescribeMode
         parity_absence=_parity_absence(description.parity),
         differentiable=description.obstacle is None,
         obstacle=_obstacle(description.obstacle),
+        synthesis_presets=preset_messages(),
     )
 
 

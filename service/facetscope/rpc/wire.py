@@ -33,26 +33,29 @@ from facetscope.domain.jobs import (
     Start,
     Synthesis,
     TopImages,
+    Transfer,
     View,
 )
-from facetscope.domain.schedules import AUTHORS_CODE, CENTER_BIASED, MEAN_IMAGE, Phase, Schedule
+from facetscope.domain.recipes import (
+    FOURIER,
+    MACO,
+    Parameterization,
+    Penalties,
+    Recipe,
+    Transforms,
+)
+from facetscope.domain.schedules import Phase, Schedule
 from facetscope.domain.units import Readout, Unit
 from facetscope.gen.facetscope.v1 import facet_pb2, inspection_pb2, model_pb2, synthesis_pb2
 from facetscope.rpc.certificates import certification_from
 from facetscope.rpc.enums import member as _member
+from facetscope.rpc.presets import RECIPES, SCHEDULES
 
 Keep = Callable[[bytes], str]
 """Puts bytes that came inline into the store, and gives their digest."""
 
 MOST_SOUGHT: Final = 10
 """The largest number of facets that is looked for, unless a request names it."""
-
-PRESETS: Final = {
-    synthesis_pb2.SCHEDULE_PRESET_UNSPECIFIED: MEAN_IMAGE,
-    synthesis_pb2.SCHEDULE_PRESET_MEAN_IMAGE: MEAN_IMAGE,
-    synthesis_pb2.SCHEDULE_PRESET_CENTER_BIASED: CENTER_BIASED,
-    synthesis_pb2.SCHEDULE_PRESET_AUTHORS_CODE: AUTHORS_CODE,
-}
 
 DISCOVERY_PRESETS: Final = {
     facet_pb2.DISCOVERY_PRESET_UNSPECIFIED: Discovery(),
@@ -92,9 +95,12 @@ def maximize_activation_from(
         input=_input(request.input),
         precision=_precision(request.model),
         unit=_unit(request.unit),
-        synthesis=_synthesis(request.synthesis, Start.GIVEN if request.starts else Start.NOISE),
+        synthesis=_synthesis(
+            request.synthesis, Start.GIVEN if request.starts else Start.NOISE, keep
+        ),
         starts=_inline_images(request.starts),
         count=1 if request.starts else request.count or 1,
+        spectrum=_inline_images(request.spectrum),
     )
 
 
@@ -107,7 +113,7 @@ def inspect_units_from(request: inspection_pb2.InspectUnitsRequest, keep: Keep) 
         units=tuple(_unit(unit) for unit in request.units),
         images=_image_set(request.images),
         discovery=_discovery(request.discovery),
-        synthesis=_synthesis(request.synthesis, Start.FACET_MEAN),
+        synthesis=_synthesis(request.synthesis, Start.FACET_MEAN, keep),
     )
 
 
@@ -244,10 +250,10 @@ def _selection(message: facet_pb2.Selection) -> Selection | None:
     return None
 
 
-def _synthesis(message: synthesis_pb2.Synthesis, start: Start) -> Synthesis:
+def _synthesis(message: synthesis_pb2.Synthesis, start: Start, keep: Keep) -> Synthesis:
     default = Synthesis()
     return Synthesis(
-        schedule=_schedule(message.schedule),
+        method=_method(message),
         start=_member("synthesis.start", Start, synthesis_pb2.Start, message.start) or start,
         noise_mean=message.noise_mean if message.HasField("noise_mean") else default.noise_mean,
         noise_std=message.noise_std if message.HasField("noise_std") else default.noise_std,
@@ -262,15 +268,76 @@ def _synthesis(message: synthesis_pb2.Synthesis, start: Start) -> Synthesis:
         alpha=_member("synthesis.alpha", Alpha, synthesis_pb2.Alpha, message.alpha)
         or default.alpha,
         certification=certification_from(message),
+        diversity=message.diversity,
+        diversity_layer=message.diversity_layer,
+        transfer=_transfer(message, keep),
     )
+
+
+def _transfer(message: synthesis_pb2.Synthesis, keep: Keep) -> Transfer | None:
+    if not message.HasField("transfer"):
+        return None
+    asked = message.transfer
+    return Transfer(
+        model=_model(asked, keep),
+        unit=_unit(asked.unit),
+        input=_input(asked.input),
+        precision=_precision(asked.model),
+    )
+
+
+def _method(message: synthesis_pb2.Synthesis) -> Schedule | Recipe:
+    if message.WhichOneof("method") == "recipe":
+        return _recipe(message.recipe)
+    return _schedule(message.schedule)
+
+
+def _recipe(message: synthesis_pb2.Recipe) -> Recipe:
+    parameterization = _member(
+        "recipe.parameterization",
+        Parameterization,
+        synthesis_pb2.Parameterization,
+        message.parameterization,
+    )
+    if message.preset and message.preset not in RECIPES:
+        raise InvalidFieldError("recipe.preset", f"{message.preset} is unknown")
+    usual = MACO if parameterization is Parameterization.MACO else FOURIER
+    preset = RECIPES.get(message.preset, usual)
+    return Recipe(
+        parameterization=parameterization or preset.parameterization,
+        steps=message.steps if message.HasField("steps") else preset.steps,
+        learning_rate=message.learning_rate
+        if message.HasField("learning_rate")
+        else preset.learning_rate,
+        transforms=_transforms(message.transforms)
+        if message.HasField("transforms")
+        else preset.transforms,
+        penalties=_penalties(message.penalties)
+        if message.HasField("penalties")
+        else preset.penalties,
+    )
+
+
+def _transforms(message: synthesis_pb2.Transforms) -> Transforms:
+    low = message.scale_low or 1.0
+    return Transforms(
+        jitter=message.jitter,
+        scale=(low, message.scale_high or low),
+        rotation=message.rotation,
+        noise=message.noise,
+    )
+
+
+def _penalties(message: synthesis_pb2.Penalties) -> Penalties:
+    return Penalties(total_variation=message.total_variation, l2=message.l2, blur=message.blur)
 
 
 def _schedule(message: synthesis_pb2.Schedule) -> Schedule:
     if message.phases and message.preset:
         raise InvalidFieldError("synthesis.schedule", "give a preset or phases, not both")
-    if message.preset not in PRESETS:
+    if message.preset not in SCHEDULES:
         raise InvalidFieldError("synthesis.schedule.preset", f"{message.preset} is unknown")
-    preset = PRESETS[message.preset]
+    preset = SCHEDULES[message.preset]
     return Schedule(
         tuple(map(_phase, message.phases)) or preset.phases,
         authors_ramps=message.authors_ramps or preset.authors_ramps,

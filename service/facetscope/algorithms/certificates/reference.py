@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from facetscope.algorithms.certificates.spectra import slopes
@@ -17,6 +17,7 @@ BATCH: Final = 8
 """Images that are read at once: a step of an ascent needs more memory for as many."""
 
 
+@runtime_checkable
 class Readings(Protocol):
     """What a model says of images, one row for each, whatever the batch."""
 
@@ -48,18 +49,18 @@ class Natural:
         codes: Of its own images, in the same order.
         facets: Of its own images, in the same order.
         witnesses: Of each facet, the images nearest to its centroid.
-        strangers: Images that are not the unit's own; may be empty.
+        strangers: Float[Tensor, "stranger channel height width"] that are not the unit's own; may be empty.
         transferred: Activations of the counterpart in another model, for all images of the set;
             ``None`` without one.
     """
 
-    activations: Scores
-    own: Scores
-    codes: Codes
+    activations: Float[Tensor, " natural"]
+    own: Float[Tensor, " member"]
+    codes: Float[Tensor, "member channel"]
     facets: Int[Tensor, " member"]
-    witnesses: tuple[Images, ...]
-    strangers: Images
-    transferred: Scores | None = None
+    witnesses: tuple[Tensor, ...]
+    strangers: Float[Tensor, "stranger channel height width"]
+    transferred: Float[Tensor, " natural"] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

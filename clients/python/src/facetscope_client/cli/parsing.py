@@ -14,9 +14,13 @@ from facetscope_client.directions import read_direction
 from facetscope_client.gen.facetscope.v1.facet_pb2 import FacetRange, Selection
 from facetscope_client.gen.facetscope.v1.model_pb2 import Unit
 from facetscope_client.gen.facetscope.v1.synthesis_pb2 import (
+    RECIPE_PRESET_FOURIER,
+    RECIPE_PRESET_MACO,
     SCHEDULE_PRESET_AUTHORS_CODE,
     SCHEDULE_PRESET_CENTER_BIASED,
     SCHEDULE_PRESET_MEAN_IMAGE,
+    Recipe,
+    RecipePreset,
     Schedule,
     SchedulePreset,
 )
@@ -30,6 +34,11 @@ PUBLISHED: Final[Mapping[str, SchedulePreset.ValueType]] = MappingProxyType(
     }
 )
 """The published schedules, as people type them."""
+
+RECIPES: Final[Mapping[str, RecipePreset.ValueType]] = MappingProxyType(
+    {"fourier": RECIPE_PRESET_FOURIER, "maco": RECIPE_PRESET_MACO}
+)
+"""The known recipes, as people type them."""
 
 
 class Size(NamedTuple):
@@ -110,6 +119,22 @@ def parse_schedule(text: str) -> Schedule:
     except (OSError, UnicodeDecodeError, ParseError) as problem:
         raise typer.BadParameter(
             f"{text!r} is none of {', '.join(PUBLISHED)}, nor a file with a schedule: {problem}"
+        ) from problem
+
+
+def parse_recipe(text: str) -> Recipe:
+    """The name of a known recipe, or a file with a recipe as JSON.
+
+    Raises:
+        typer.BadParameter: It is neither.
+    """
+    if text in RECIPES:
+        return Recipe(preset=RECIPES[text])
+    try:
+        return Parse(Path(text).read_text(), Recipe())
+    except (OSError, UnicodeDecodeError, ParseError) as problem:
+        raise typer.BadParameter(
+            f"{text!r} is none of {', '.join(RECIPES)}, nor a file with a recipe: {problem}"
         ) from problem
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Final
 
 import typer
 
-from facetscope_client.cli.parsing import parse_schedule
+from facetscope_client.cli.parsing import parse_recipe, parse_schedule
 from facetscope_client.gen.facetscope.v1.synthesis_pb2 import (
     ALPHA_ATTRIBUTION,
     ALPHA_TRANSPARENCY,
@@ -23,6 +23,7 @@ from facetscope_client.gen.facetscope.v1.synthesis_pb2 import (
     START_FACET_MEAN,
     START_NOISE,
     START_UNSPECIFIED,
+    Recipe,
     Schedule,
     Start,
     Synthesis,
@@ -96,6 +97,15 @@ class SynthesisOptions:
             "Default: mean-image.",
         ),
     ] = None
+    recipe: Annotated[
+        Recipe | None,
+        _synthesis(
+            parser=parse_recipe,
+            metavar="NAME|FILE.json",
+            help="Instead of a schedule: `fourier` varies frequencies, `maco` phases only; a file "
+            "holds parts of your own, as the contract's Recipe.",
+        ),
+    ] = None
     encoding: Annotated[
         EncodingName | None,
         _synthesis(
@@ -149,9 +159,16 @@ class SynthesisOptions:
     ] = 0
 
     def message(self, seed: int, start: Start.ValueType = START_UNSPECIFIED) -> Synthesis:
-        """The message, with the seed that it shares with the discovery, and a kind of start."""
+        """The message, with the seed that it shares with the discovery, and a kind of start.
+
+        Raises:
+            typer.BadParameter: There are two methods.
+        """
+        if self.schedule is not None and self.recipe is not None:
+            raise typer.BadParameter("give --schedule or --recipe, not both")
         return Synthesis(
             schedule=self.schedule,
+            recipe=self.recipe,
             start=start,
             seed=seed,
             preview_interval=self.preview_interval,

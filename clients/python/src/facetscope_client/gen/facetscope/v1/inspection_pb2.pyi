@@ -42,6 +42,8 @@ class _WorkPhaseEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._Enum
     """Embedding and clustering codes. Counts nothing."""
     WORK_PHASE_SYNTHESIZING: _WorkPhase.ValueType  # 5
     """Ascending. Counts steps."""
+    WORK_PHASE_CERTIFYING: _WorkPhase.ValueType  # 6
+    """Comparing images of a unit with natural ones. Counts nothing."""
 
 class WorkPhase(_WorkPhase, metaclass=_WorkPhaseEnumTypeWrapper):
     """A kind of work."""
@@ -60,6 +62,8 @@ WORK_PHASE_CLUSTERING: WorkPhase.ValueType  # 4
 """Embedding and clustering codes. Counts nothing."""
 WORK_PHASE_SYNTHESIZING: WorkPhase.ValueType  # 5
 """Ascending. Counts steps."""
+WORK_PHASE_CERTIFYING: WorkPhase.ValueType  # 6
+"""Comparing images of a unit with natural ones. Counts nothing."""
 Global___WorkPhase: typing_extensions.TypeAlias = WorkPhase
 
 @typing.final
@@ -109,6 +113,7 @@ class DescribeModelResponse(google.protobuf.message.Message):
     PARITY_ABSENCE_FIELD_NUMBER: builtins.int
     DIFFERENTIABLE_FIELD_NUMBER: builtins.int
     OBSTACLE_FIELD_NUMBER: builtins.int
+    SYNTHESIS_PRESETS_FIELD_NUMBER: builtins.int
     digest: builtins.str
     """SHA-256 of the file."""
     format: builtins.str
@@ -161,6 +166,12 @@ class DescribeModelResponse(google.protobuf.message.Message):
     def obstacle(self) -> model_pb2.Obstacle:
         """The first node without a translation. Unset where every one has."""
 
+    @property
+    def synthesis_presets(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___SynthesisPreset]:
+        """Every preset that a synthesis can name, with all of its parts filled in: what a request would say to
+        do the same, and what to change to do otherwise.
+        """
+
     def __init__(
         self,
         *,
@@ -178,11 +189,44 @@ class DescribeModelResponse(google.protobuf.message.Message):
         parity_absence: model_pb2.ParityAbsence | None = ...,
         differentiable: builtins.bool = ...,
         obstacle: model_pb2.Obstacle | None = ...,
+        synthesis_presets: collections.abc.Iterable[Global___SynthesisPreset] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["input", b"input", "obstacle", b"obstacle", "parity", b"parity", "parity_absence", b"parity_absence"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["class_names", b"class_names", "code_layer", b"code_layer", "differentiable", b"differentiable", "digest", b"digest", "format", b"format", "input", b"input", "input_origins", b"input_origins", "input_tensors", b"input_tensors", "layers", b"layers", "logits", b"logits", "obstacle", b"obstacle", "parity", b"parity", "parity_absence", b"parity_absence", "probabilities", b"probabilities"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["class_names", b"class_names", "code_layer", b"code_layer", "differentiable", b"differentiable", "digest", b"digest", "format", b"format", "input", b"input", "input_origins", b"input_origins", "input_tensors", b"input_tensors", "layers", b"layers", "logits", b"logits", "obstacle", b"obstacle", "parity", b"parity", "parity_absence", b"parity_absence", "probabilities", b"probabilities", "synthesis_presets", b"synthesis_presets"]) -> None: ...
 
 Global___DescribeModelResponse: typing_extensions.TypeAlias = DescribeModelResponse
+
+@typing.final
+class SynthesisPreset(google.protobuf.message.Message):
+    """A preset, and what it stands for."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: builtins.int
+    SCHEDULE_FIELD_NUMBER: builtins.int
+    RECIPE_FIELD_NUMBER: builtins.int
+    name: builtins.str
+    """Its name in the contract, for example `SCHEDULE_PRESET_MEAN_IMAGE`."""
+    @property
+    def schedule(self) -> synthesis_pb2.Schedule:
+        """The paper's way, by phases."""
+
+    @property
+    def recipe(self) -> synthesis_pb2.Recipe:
+        """Parts that Adam optimizes."""
+
+    def __init__(
+        self,
+        *,
+        name: builtins.str = ...,
+        schedule: synthesis_pb2.Schedule | None = ...,
+        recipe: synthesis_pb2.Recipe | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["method", b"method", "recipe", b"recipe", "schedule", b"schedule"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["method", b"method", "name", b"name", "recipe", b"recipe", "schedule", b"schedule"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["method", b"method"]) -> typing.Literal["schedule", "recipe"] | None: ...
+
+Global___SynthesisPreset: typing_extensions.TypeAlias = SynthesisPreset
 
 @typing.final
 class DiscoverFacetsRequest(google.protobuf.message.Message):
@@ -262,6 +306,7 @@ class MaximizeActivationRequest(google.protobuf.message.Message):
     SYNTHESIS_FIELD_NUMBER: builtins.int
     STARTS_FIELD_NUMBER: builtins.int
     COUNT_FIELD_NUMBER: builtins.int
+    SPECTRUM_FIELD_NUMBER: builtins.int
     count: builtins.int
     """Number of starts from noise, in [1, 256]. If 0, 1. Ignored where starts are given."""
     @property
@@ -286,6 +331,12 @@ class MaximizeActivationRequest(google.protobuf.message.Message):
         Where there are some, the start is GIVEN.
         """
 
+    @property
+    def spectrum(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[facet_pb2.InlineImage]:
+        """Pictures whose magnitudes the parameterization MACO keeps, at most 256, ten or more at best. Only
+        and always with it.
+        """
+
     def __init__(
         self,
         *,
@@ -295,9 +346,10 @@ class MaximizeActivationRequest(google.protobuf.message.Message):
         synthesis: synthesis_pb2.Synthesis | None = ...,
         starts: collections.abc.Iterable[facet_pb2.InlineImage] | None = ...,
         count: builtins.int = ...,
+        spectrum: collections.abc.Iterable[facet_pb2.InlineImage] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["input", b"input", "model", b"model", "synthesis", b"synthesis", "unit", b"unit"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["count", b"count", "input", b"input", "model", b"model", "starts", b"starts", "synthesis", b"synthesis", "unit", b"unit"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["count", b"count", "input", b"input", "model", b"model", "spectrum", b"spectrum", "starts", b"starts", "synthesis", b"synthesis", "unit", b"unit"]) -> None: ...
 
 Global___MaximizeActivationRequest: typing_extensions.TypeAlias = MaximizeActivationRequest
 

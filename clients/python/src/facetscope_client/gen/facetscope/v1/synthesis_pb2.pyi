@@ -121,6 +121,70 @@ earlier steps, and is less noisy.
 """
 Global___Alpha: typing_extensions.TypeAlias = Alpha
 
+class _RecipePreset:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _RecipePresetEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_RecipePreset.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    RECIPE_PRESET_UNSPECIFIED: _RecipePreset.ValueType  # 0
+    """The default of the field it stands in."""
+    RECIPE_PRESET_FOURIER: _RecipePreset.ValueType  # 1
+    """After Lucid (Olah et al. 2017): decorrelated colours and frequencies, and robustness to small moves."""
+    RECIPE_PRESET_MACO: _RecipePreset.ValueType  # 2
+    """Phases only (Fel et al. 2023), with the magnitudes of natural images."""
+
+class RecipePreset(_RecipePreset, metaclass=_RecipePresetEnumTypeWrapper):
+    """A known recipe."""
+
+RECIPE_PRESET_UNSPECIFIED: RecipePreset.ValueType  # 0
+"""The default of the field it stands in."""
+RECIPE_PRESET_FOURIER: RecipePreset.ValueType  # 1
+"""After Lucid (Olah et al. 2017): decorrelated colours and frequencies, and robustness to small moves."""
+RECIPE_PRESET_MACO: RecipePreset.ValueType  # 2
+"""Phases only (Fel et al. 2023), with the magnitudes of natural images."""
+Global___RecipePreset: typing_extensions.TypeAlias = RecipePreset
+
+class _Parameterization:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _ParameterizationEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_Parameterization.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    PARAMETERIZATION_UNSPECIFIED: _Parameterization.ValueType  # 0
+    """The default of the field it stands in."""
+    PARAMETERIZATION_PIXELS: _Parameterization.ValueType  # 1
+    """Each pixel."""
+    PARAMETERIZATION_FOURIER: _Parameterization.ValueType  # 2
+    """The spectrum, scaled such that low frequencies count most. A NOISE start is a random spectrum;
+    noise_mean and noise_std do not count.
+    """
+    PARAMETERIZATION_MACO: _Parameterization.ValueType  # 3
+    """The phases of the spectrum. Its magnitudes are the mean of those of natural images, and are kept
+    exactly: in InspectUnits of the nearest members of each facet, in MaximizeActivation of `spectrum`. A
+    NOISE start has random phases, any other those of the picture.
+    """
+
+class Parameterization(_Parameterization, metaclass=_ParameterizationEnumTypeWrapper):
+    """What an optimizer varies. All make pictures in [0, 255], through a sigmoid. Three channels are colours
+    and are decorrelated in FOURIER and MACO; of other numbers of channels, each is its own.
+    """
+
+PARAMETERIZATION_UNSPECIFIED: Parameterization.ValueType  # 0
+"""The default of the field it stands in."""
+PARAMETERIZATION_PIXELS: Parameterization.ValueType  # 1
+"""Each pixel."""
+PARAMETERIZATION_FOURIER: Parameterization.ValueType  # 2
+"""The spectrum, scaled such that low frequencies count most. A NOISE start is a random spectrum;
+noise_mean and noise_std do not count.
+"""
+PARAMETERIZATION_MACO: Parameterization.ValueType  # 3
+"""The phases of the spectrum. Its magnitudes are the mean of those of natural images, and are kept
+exactly: in InspectUnits of the nearest members of each facet, in MaximizeActivation of `spectrum`. A
+NOISE start has random phases, any other those of the picture.
+"""
+Global___Parameterization: typing_extensions.TypeAlias = Parameterization
+
 class _Start:
     ValueType = typing.NewType("ValueType", builtins.int)
     V: typing_extensions.TypeAlias = ValueType
@@ -197,6 +261,7 @@ class Synthesis(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     SCHEDULE_FIELD_NUMBER: builtins.int
+    RECIPE_FIELD_NUMBER: builtins.int
     START_FIELD_NUMBER: builtins.int
     NOISE_MEAN_FIELD_NUMBER: builtins.int
     NOISE_STD_FIELD_NUMBER: builtins.int
@@ -205,6 +270,9 @@ class Synthesis(google.protobuf.message.Message):
     IMAGES_PER_START_FIELD_NUMBER: builtins.int
     PROGRESS_INTERVAL_FIELD_NUMBER: builtins.int
     TIME_LIMIT_S_FIELD_NUMBER: builtins.int
+    DIVERSITY_FIELD_NUMBER: builtins.int
+    DIVERSITY_LAYER_FIELD_NUMBER: builtins.int
+    TRANSFER_FIELD_NUMBER: builtins.int
     LARGEST_BATCH_FIELD_NUMBER: builtins.int
     CERTIFICATION_FIELD_NUMBER: builtins.int
     ENCODING_FIELD_NUMBER: builtins.int
@@ -232,6 +300,14 @@ class Synthesis(google.protobuf.message.Message):
     the time of an image is up, it is sent as it is then, with `stopped_early`. If 0, no limit. A
     deadline of the call SHOULD be later: what it ends is lost.
     """
+    diversity: builtins.float
+    """Weight, in the unit's own scale, of what an image has in common with the other images of its unit,
+    which is subtracted from what is maximized; in [0, 1e6]. What they have in common is the mean cosine
+    of the Gram matrices of `diversity_layer` (Olah et al. 2017), or of its activations where it has no
+    positions. With it, images of a unit depend on each other, and are never split into batches.
+    """
+    diversity_layer: builtins.str
+    """Where it is read. If empty, the layer that codes are read from by default."""
     largest_batch: builtins.int
     """Images that ascend together at most, in [0, 256]. If 0, 32. The server takes fewer where memory is
     short, as the manifest tells.
@@ -244,7 +320,17 @@ class Synthesis(google.protobuf.message.Message):
     """
     @property
     def schedule(self) -> Global___Schedule:
-        """The phases. If unset, the preset MEAN_IMAGE."""
+        """The paper's way, by phases."""
+
+    @property
+    def recipe(self) -> Global___Recipe:
+        """Another way: parts that Adam optimizes."""
+
+    @property
+    def transfer(self) -> Global___Transfer:
+        """The unit's counterpart in another model, for the certificates of an inspection. MUST be unset without
+        `certification`, and in MaximizeActivation.
+        """
 
     @property
     def certification(self) -> certificate_pb2.Certification:
@@ -254,6 +340,7 @@ class Synthesis(google.protobuf.message.Message):
         self,
         *,
         schedule: Global___Schedule | None = ...,
+        recipe: Global___Recipe | None = ...,
         start: Global___Start.ValueType = ...,
         noise_mean: builtins.float | None = ...,
         noise_std: builtins.float | None = ...,
@@ -262,19 +349,174 @@ class Synthesis(google.protobuf.message.Message):
         images_per_start: builtins.int = ...,
         progress_interval: builtins.int = ...,
         time_limit_s: builtins.float = ...,
+        diversity: builtins.float = ...,
+        diversity_layer: builtins.str = ...,
+        transfer: Global___Transfer | None = ...,
         largest_batch: builtins.int = ...,
         certification: certificate_pb2.Certification | None = ...,
         encoding: Global___Encoding.ValueType = ...,
         alpha: Global___Alpha.ValueType = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_noise_mean", b"_noise_mean", "_noise_std", b"_noise_std", "certification", b"certification", "noise_mean", b"noise_mean", "noise_std", b"noise_std", "schedule", b"schedule"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_noise_mean", b"_noise_mean", "_noise_std", b"_noise_std", "alpha", b"alpha", "certification", b"certification", "encoding", b"encoding", "images_per_start", b"images_per_start", "largest_batch", b"largest_batch", "noise_mean", b"noise_mean", "noise_std", b"noise_std", "preview_interval", b"preview_interval", "progress_interval", b"progress_interval", "schedule", b"schedule", "seed", b"seed", "start", b"start", "time_limit_s", b"time_limit_s"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_noise_mean", b"_noise_mean", "_noise_std", b"_noise_std", "certification", b"certification", "method", b"method", "noise_mean", b"noise_mean", "noise_std", b"noise_std", "recipe", b"recipe", "schedule", b"schedule", "transfer", b"transfer"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_noise_mean", b"_noise_mean", "_noise_std", b"_noise_std", "alpha", b"alpha", "certification", b"certification", "diversity", b"diversity", "diversity_layer", b"diversity_layer", "encoding", b"encoding", "images_per_start", b"images_per_start", "largest_batch", b"largest_batch", "method", b"method", "noise_mean", b"noise_mean", "noise_std", b"noise_std", "preview_interval", b"preview_interval", "progress_interval", b"progress_interval", "recipe", b"recipe", "schedule", b"schedule", "seed", b"seed", "start", b"start", "time_limit_s", b"time_limit_s", "transfer", b"transfer"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_noise_mean", b"_noise_mean"]) -> typing.Literal["noise_mean"] | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_noise_std", b"_noise_std"]) -> typing.Literal["noise_std"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["method", b"method"]) -> typing.Literal["schedule", "recipe"] | None: ...
 
 Global___Synthesis: typing_extensions.TypeAlias = Synthesis
+
+@typing.final
+class Recipe(google.protobuf.message.Message):
+    """A composition of parts that Adam optimizes: what is varied, what the network is shown of it, and what
+    is subtracted from the activation.
+    """
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    PRESET_FIELD_NUMBER: builtins.int
+    PARAMETERIZATION_FIELD_NUMBER: builtins.int
+    STEPS_FIELD_NUMBER: builtins.int
+    LEARNING_RATE_FIELD_NUMBER: builtins.int
+    TRANSFORMS_FIELD_NUMBER: builtins.int
+    PENALTIES_FIELD_NUMBER: builtins.int
+    preset: Global___RecipePreset.ValueType
+    """What to take what is unset from. If unspecified, by the parameterization: MACO for MACO, else
+    FOURIER.
+    """
+    parameterization: Global___Parameterization.ValueType
+    """What is varied. If unspecified, the preset's."""
+    steps: builtins.int
+    """Number of steps, in [1, 10000]. If unset, the preset's."""
+    learning_rate: builtins.float
+    """Learning rate of Adam, in units of what is varied, in (0, 100]. If unset, the preset's. One that is
+    too large ends the call with reason `ASCENT_DIVERGED`.
+    """
+    @property
+    def transforms(self) -> Global___Transforms:
+        """How the picture is moved before the network sees it. If unset, the preset's; if set, all of it
+        counts.
+        """
+
+    @property
+    def penalties(self) -> Global___Penalties:
+        """What is subtracted from the activation. If unset, the preset's; if set, all of it counts."""
+
+    def __init__(
+        self,
+        *,
+        preset: Global___RecipePreset.ValueType = ...,
+        parameterization: Global___Parameterization.ValueType = ...,
+        steps: builtins.int | None = ...,
+        learning_rate: builtins.float | None = ...,
+        transforms: Global___Transforms | None = ...,
+        penalties: Global___Penalties | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["_learning_rate", b"_learning_rate", "_steps", b"_steps", "learning_rate", b"learning_rate", "penalties", b"penalties", "steps", b"steps", "transforms", b"transforms"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_learning_rate", b"_learning_rate", "_steps", b"_steps", "learning_rate", b"learning_rate", "parameterization", b"parameterization", "penalties", b"penalties", "preset", b"preset", "steps", b"steps", "transforms", b"transforms"]) -> None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_learning_rate", b"_learning_rate"]) -> typing.Literal["learning_rate"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_steps", b"_steps"]) -> typing.Literal["steps"] | None: ...
+
+Global___Recipe: typing_extensions.TypeAlias = Recipe
+
+@typing.final
+class Transforms(google.protobuf.message.Message):
+    """Moves of the picture, drawn afresh for each image and step. What lies beyond its edge is middle grey."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    JITTER_FIELD_NUMBER: builtins.int
+    SCALE_LOW_FIELD_NUMBER: builtins.int
+    SCALE_HIGH_FIELD_NUMBER: builtins.int
+    ROTATION_FIELD_NUMBER: builtins.int
+    NOISE_FIELD_NUMBER: builtins.int
+    jitter: builtins.float
+    """Largest shift along each axis, as a part of the side, in [0, 0.5]."""
+    scale_low: builtins.float
+    """Least factor that the picture is enlarged by, in [0.1, 10]. If 0, 1."""
+    scale_high: builtins.float
+    """Greatest factor, in [scale_low, 10]. If 0, as scale_low."""
+    rotation: builtins.float
+    """Largest angle to either side, in degrees, in [0, 180]."""
+    noise: builtins.float
+    """Standard deviation of normal noise that is added to each pixel, with levels in [0, 1]; in [0, 1]."""
+    def __init__(
+        self,
+        *,
+        jitter: builtins.float = ...,
+        scale_low: builtins.float = ...,
+        scale_high: builtins.float = ...,
+        rotation: builtins.float = ...,
+        noise: builtins.float = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["jitter", b"jitter", "noise", b"noise", "rotation", b"rotation", "scale_high", b"scale_high", "scale_low", b"scale_low"]) -> None: ...
+
+Global___Transforms: typing_extensions.TypeAlias = Transforms
+
+@typing.final
+class Penalties(google.protobuf.message.Message):
+    """Weights of penalties, in [0, 1e6], of pictures with levels in [0, 1]."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    TOTAL_VARIATION_FIELD_NUMBER: builtins.int
+    L2_FIELD_NUMBER: builtins.int
+    BLUR_FIELD_NUMBER: builtins.int
+    total_variation: builtins.float
+    """Of the mean absolute difference of neighbours."""
+    l2: builtins.float
+    """Of the mean square distance from middle grey."""
+    blur: builtins.float
+    """Of the mean square distance from the picture's own blurred version."""
+    def __init__(
+        self,
+        *,
+        total_variation: builtins.float = ...,
+        l2: builtins.float = ...,
+        blur: builtins.float = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["blur", b"blur", "l2", b"l2", "total_variation", b"total_variation"]) -> None: ...
+
+Global___Penalties: typing_extensions.TypeAlias = Penalties
+
+@typing.final
+class Transfer(google.protobuf.message.Message):
+    """A unit of another model. That images for one model excite it, too, tells that they show more than
+    peculiarities of the one.
+    """
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    MODEL_FIELD_NUMBER: builtins.int
+    INPUT_FIELD_NUMBER: builtins.int
+    UNIT_FIELD_NUMBER: builtins.int
+    @property
+    def model(self) -> model_pb2.Model:
+        """The other model. Required."""
+
+    @property
+    def input(self) -> model_pb2.Input:
+        """How pictures become its input."""
+
+    @property
+    def unit(self) -> model_pb2.Unit:
+        """The unit. Required."""
+
+    def __init__(
+        self,
+        *,
+        model: model_pb2.Model | None = ...,
+        input: model_pb2.Input | None = ...,
+        unit: model_pb2.Unit | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["input", b"input", "model", b"model", "unit", b"unit"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["input", b"input", "model", b"model", "unit", b"unit"]) -> None: ...
+
+Global___Transfer: typing_extensions.TypeAlias = Transfer
 
 @typing.final
 class Schedule(google.protobuf.message.Message):

@@ -1,0 +1,183 @@
+"""Certificates of a unit's images, from what an inspection knows of the unit."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Final, final
+
+import torch
+from torch import Tensor
+
+from facetscope.algorithms.canvases import fit
+from facetscope.algorithms.certificates.certify import Controls, Origin, certify
+from facetscope.algorithms.certificates.paths import chosen_layers
+from facetscope.algorithms.certificates.reference import Natural, refer
+from facetscope.algorithms.codes import codes_of
+from facetscope.domain.certificates import Certificate, Certification
+from facetscope.engine.aims import Made
+from facetscope.engine.discovery import Discovered
+from facetscope.engine.encoding import Encoder
+from facetscope.engine.sights import PixelsOf
+from facetscope.engine.survey import Survey
+from facetscope.engine.targets import Target
+
+MOST_STRANGERS: Final = 16
+"""Images that are not the unit's own, to compare paths with."""
+
+
+@final
+class ModelReadings:
+    """What a model says of pictures: of a unit, and of the way to it."""
+
+    def __init__(
+        self, target: Target, encoder: Encoder | None, layers: int, other: Target | None
+    ) -> None:
+        """Read ``target``, and some of the layers on the way to it.
+
+        Args:
+            target: The unit.
+            encoder: Gives codes; ``None`` where there are no facets.
+            layers: How many layers are read, at most.
+            other: The unit's counterpart in another model.
+        """
+        self._target = target
+        self._encoder = encoder
+        self._other = other
+        way = target.network.way_to(target.layer.name)
+        self._way = chosen_layers(way, layers) if layers else ()
+
+    @property
+    def layers(self) -> Sequence[str]:
+        """Names of the layers on the way, first to last."""
+        return [layer.name for layer in self._way]
+
+    def activations(self, images: Tensor) -> Tensor:
+        """Of the unit."""
+        return self._target.activation(self._there(images)).cpu()
+
+    def codes(self, images: Tensor) -> Tensor:
+        """As facets were discovered by.
+
+        Raises:
+            ValueError: There are no facets.
+        """
+        if self._encoder is None:
+            raise ValueError("there are no facets that codes could be compared with")
+        return self._encoder.codes(self._there(images)).cpu()
+
+    def path(self, images: Tensor) -> Sequence[Tensor]:
+        """Mean over the positions of each channel, for each of ``layers``."""
+        reading = self._target.network.reading(self.layers)
+        values = reading(self._target.preprocessing(self._there(images)))
+        return [
+            codes_of(value, layer.channel_axis).cpu()
+            for value, layer in zip(values, self._way, strict=True)
+        ]
+
+    @property
+    def transferred(self) -> Callable[[Tensor], Tensor] | None:
+        """Activations of the counterpart in the other model; ``None`` without one."""
+        return None if self._other is None else self._by_other
+
+    def _by_other(self, images: Tensor) -> Tensor:
+        other = self._other
+        assert other is not None  # noqa: S101  # ``transferred`` has asked
+        _, *size = other.shape
+        height, width = size
+        return other.activation(fit(self._there(images), (height, width))).cpu()
+
+    def _there(self, images: Tensor) -> Tensor:
+        return images.to(self._target.network.device).float()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Certifier:
+    """Certifies the images of one unit.
+
+    Attributes:
+        certification: What is asked for.
+        readings: What the model says of pictures.
+        natural: Natural images; ``None`` without an image set.
+        seed: Of variations.
+    """
+
+    certification: Certification
+    readings: ModelReadings
+    natural: Natural | None
+    seed: int
+
+    def certificates(self, made: Sequence[Made]) -> list[Certificate]:
+        """Of all images of the unit, in their order, controls left out.
+
+        Args:
+            made: The images as they are delivered, and the controls, in the order of their starts.
+        """
+        images = [each for each in made if not each.aim.is_control]
+        starts = [[*group] for _, group in groupby(made, lambda each: each.aim.index)]
+        places = {group[0].aim.index: place for place, group in enumerate(starts)}
+        facets = self.natural is not None
+        with torch.no_grad():
+            return [
+                *certify(
+                    torch.stack([each.pixels for each in images]),
+                    [
+                        Origin(each.aim.index if facets else None, places[each.aim.index])
+                        for each in images
+                    ],
+                    self.readings,
+                    self.certification,
+                    generators=[each.aim.generator(self.seed, "variations") for each in images],
+                    reference=None if self.natural is None else refer(self.natural, self.readings),
+                    controls=self._controls(starts) if len(starts) > 1 else None,
+                )
+            ]
+
+    def _controls(self, starts: Sequence[Sequence[Made]]) -> Controls:
+        """Where images began, and what was reached from there in the mean."""
+        reached = [
+            torch.cat([self.readings.activations(each.pixels[None]) for each in group]).mean()
+            for group in starts
+        ]
+        return Controls(torch.stack([group[0].start for group in starts]), torch.stack(reached))
+
+
+def natural_images(
+    survey: Survey,
+    found: Discovered,
+    target: Target,
+    pixels_of: PixelsOf,
+    *,
+    witnesses: int,
+    transferred: Tensor | None,
+) -> Natural:
+    """What an inspection knows of natural images, for the certificates of ``target``.
+
+    Args:
+        survey: Of all images.
+        found: Facets of the unit, with pixels of ``witnesses`` members or more.
+        target: The unit.
+        pixels_of: Gives the pictures at places of the set.
+        witnesses: How many members of each facet paths are compared with.
+        transferred: Activations of the unit's counterpart in another model, for all images.
+    """
+    activations = survey.activations[target.unit]
+    return Natural(
+        activations=activations,
+        own=activations[found.own],
+        codes=found.codes,
+        facets=found.labels,
+        witnesses=tuple(nearest[:witnesses].float() for nearest in found.nearest),
+        strangers=_strangers(survey, found, target, pixels_of),
+        transferred=transferred,
+    )
+
+
+def _strangers(survey: Survey, found: Discovered, target: Target, pixels_of: PixelsOf) -> Tensor:
+    """Some images that are not the unit's own, spread over the set; none where it sees parts."""
+    others = torch.ones(len(survey.names), dtype=torch.bool)
+    others[found.own] = False
+    rest = torch.nonzero(others)[:, 0].tolist()
+    if found.is_of_parts or not rest:
+        return torch.empty((0, *target.shape))
+    chosen = rest[:: -(-len(rest) // MOST_STRANGERS)]
+    return torch.stack([*pixels_of([survey.places[image] for image in chosen])]).float()
