@@ -201,3 +201,12 @@ def test_channels_can_be_counted_along_another_axis():
     for axis in (0, 4):
         with pytest.raises(InvalidFieldError, match="axis"):
             layer.along(axis)
+
+
+def test_layers_on_the_way_to_another_are_told():
+    """A branch that the unit does not read says nothing of how it is computed."""
+    aside = node("Sigmoid", ["conv"], ["aside"])
+    found = network(*CLASSIFIER, aside, outputs=("logits", "aside"))
+    before = {name: found.on_the_way(found.layer(name)) for name in ("logits", "conv")}
+    assert [layer.name for layer in before["logits"]] == ["conv", "relu", "code"]
+    assert before["conv"] == ()

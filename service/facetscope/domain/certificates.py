@@ -46,7 +46,7 @@ class Measure(Enum):
         PATH: Similarity of the layers' states to those of natural images, in the mean over layers.
         SPECTRUM: Magnitude of the deviation of the spectrum's slope, in standard deviations.
         START_SHORTFALL: Part of the activation that other starts do not reach.
-        START_EXCESS: How much more the image is like its own start than like others.
+        START_EXCESS: How much more the image is like its own start than like any other.
         TRANSFER: Percentile of its activation in another model, in [0, 100].
     """
 
@@ -117,12 +117,12 @@ THRESHOLDS: Final = (
     Threshold(Measure.ROBUST_MARGIN, green=-1.0, red=-4.0),
     Threshold(Measure.RETAINED, green=0.5, red=-inf),
     Threshold(Measure.FACET_MARGIN, green=0.0, red=-0.1),
-    Threshold(Measure.OUTLYING, green=1.0, red=1.2),
-    Threshold(Measure.PATH, green=0.3, red=0.0),
-    Threshold(Measure.SPECTRUM, green=3.5, red=7.0),
+    Threshold(Measure.OUTLYING, green=1.0, red=1.15),
+    Threshold(Measure.PATH, green=0.3, red=-0.2),
+    Threshold(Measure.SPECTRUM, green=4.0, red=8.0),
     Threshold(Measure.START_SHORTFALL, green=0.5, red=inf),
     Threshold(Measure.START_EXCESS, green=0.5, red=inf),
-    Threshold(Measure.TRANSFER, green=90.0, red=-inf),
+    Threshold(Measure.TRANSFER, green=50.0, red=-inf),
 )
 """Defaults; ``docs/certificate.md`` has the figures that they rest on."""
 
@@ -218,7 +218,7 @@ class Certificate:
         spectrum_deviation: Of the slope from natural images', in standard deviations.
         start_shortfall: Part of the activation that other starts do not reach, in the mean.
         start_likeness: Correlation of the image with its own start, in [-1, 1].
-        start_excess: That less the mean correlation with the other starts.
+        start_excess: That less its largest correlation with another of the unit's starts.
         transfer_percentile: Percentile of the activation in another model, in [0, 100].
     """
 

@@ -147,7 +147,7 @@ class Network:
         Raises:
             OperatorUnsupportedError: A node on the way to them has no translation.
         """
-        if self._node(source) not in _sources(self._node(target)):
+        if self._node(source) not in _computed_from(self._node(target)):
             return None
         key = (source, target)
         if key not in self._attributions:
@@ -156,10 +156,10 @@ class Network:
             self._attributions[key] = Attribution(cut, self._translation.batch, autocast)
         return self._attributions[key]
 
-    def way_to(self, name: str) -> tuple[Layer, ...]:
-        """The layers that the layer ``name`` is computed from, in the order of execution."""
-        sources = _sources(self._node(name))
-        return tuple(layer for layer in self.layers if self._node(layer.name) in sources)
+    def on_the_way(self, layer: Layer) -> tuple[Layer, ...]:
+        """The layers that ``layer`` is computed from, in the order of execution."""
+        sources = _computed_from(self._node(layer.name))
+        return tuple(each for each in self.layers if self._node(each.name) in sources)
 
     def obstructed(self, name: str) -> Obstacle | None:
         """The first node without a translation on the way to ``name``, if there is one."""
@@ -313,8 +313,8 @@ def _end_gradient(node: fx.Node) -> None:
     node.replace_all_uses_with(end, delete_user_cb=lambda user: user is not end)
 
 
-def _sources(node: fx.Node) -> set[fx.Node]:
-    """All nodes that ``node`` is computed from, itself left out."""
+def _computed_from(node: fx.Node) -> set[fx.Node]:
+    """The nodes on all the ways to ``node``, itself left out."""
     seen: set[fx.Node] = set()
     waiting = [node]
     while waiting:

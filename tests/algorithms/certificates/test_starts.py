@@ -33,9 +33,14 @@ def test_a_shortfall_is_0_where_any_start_does_as_well():
     assert shortfall(2.0, 2.0, ordinary=2.0) is None
 
 
-def test_an_excess_is_beyond_the_mean_of_the_others():
+def test_an_excess_is_beyond_the_most_alike_of_the_others():
     """Starts of one unit are alike; only what is the own one's alone is a bias."""
-    likeness = torch.tensor([0.5, 0.9, 0.3])
-    assert excess(likeness, 1) == pytest.approx(0.5)
-    assert excess(likeness[:1], 0) is None
-    assert excess(torch.tensor([0.5, torch.nan]), 0) is None
+    likeness = torch.tensor([0.5, 0.9, 0.3, torch.nan])
+    assert excess(likeness, 1) == pytest.approx(0.4)
+    assert excess(likeness, 2) == pytest.approx(-0.6)
+
+
+@pytest.mark.parametrize("likeness", [[0.5], [0.5, torch.nan], [torch.nan, 0.5]])
+def test_an_excess_needs_two_starts(likeness):
+    """Each with some contrast."""
+    assert excess(torch.tensor(likeness), 0) is None

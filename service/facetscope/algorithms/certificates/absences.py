@@ -60,7 +60,7 @@ def _why_no_path(known: Known) -> str:
         return "no layers were asked for"
     if not known.readings.layers:
         return "no layer on the way to the unit has channels enough"
-    return "the facet has fewer than 3 images, or there are no images of other kinds"
+    return "the facet has fewer than 3 images, or the set has none but the unit's own: add others"
 
 
 _OF_STARTS: Final = {Measure.START_EXCESS, Measure.START_SHORTFALL}

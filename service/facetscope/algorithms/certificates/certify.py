@@ -176,17 +176,17 @@ def _paths(
 
 def _path(
     measured: Certificate,
-    image: Sequence[Codes],
+    image: Sequence[Tensor],
     facet: int | None,
     layers: Sequence[str],
     reference: Reference,
 ) -> Certificate:
     if facet is None or not reference.is_path_known(facet):
         return measured
-    kin, others = reference.states[facet], reference.others(facet)
+    kin, strange = reference.states[facet], reference.strange
     found = tuple(
         LayerSimilarity(name, _similarity(*codes))
-        for name, *codes in zip(layers, image, kin, others, strict=True)
+        for name, *codes in zip(layers, image, kin, strange, strict=True)
     )
     values = [layer.similarity for layer in found]
     return replace(
@@ -197,9 +197,11 @@ def _path(
     )
 
 
-def _similarity(image: Codes, kin: Codes, others: Codes) -> float:
+def _similarity(
+    image: Codes, kin: Float[Tensor, "witness channel"], strange: Float[Tensor, "stranger channel"]
+) -> float:
     """Path similarity of an image at one layer."""
-    to_kin = [rank_correlations(codes, kin) for codes in (image, kin, others)]
+    to_kin = [rank_correlations(codes, kin) for codes in (image, kin, strange)]
     return float(path_similarities(*to_kin))
 
 

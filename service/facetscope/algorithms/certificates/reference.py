@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol, runtime_checkable
+from typing import Final
 
 import torch
 from jaxtyping import Float, Int
@@ -17,26 +17,23 @@ BATCH: Final = 8
 """Images that are read at once: a step of an ascent needs more memory for as many."""
 
 
-@runtime_checkable
-class Readings(Protocol):
-    """What a model says of images, one row for each, whatever the batch."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Readings:
+    """What a model says of a batch of images, one row for each, whatever the batch.
 
-    @property
-    def layers(self) -> Sequence[str]:
-        """Names of the layers on the way to the unit that are compared, first to last."""
+    Attributes:
+        activations: Of the unit.
+        codes: Of the images, as facets were discovered by.
+        path: Of each of ``layers``, the mean of every channel over the layer's positions.
+        layers: Names of the layers on the way to the unit that are compared, first to last.
+        transferred: Activations of the unit's counterpart in another model; ``None`` without one.
+    """
 
-    def activations(self, images: Images) -> Scores:
-        """Of the unit."""
-
-    def codes(self, images: Images) -> Codes:
-        """As facets were discovered by."""
-
-    def path(self, images: Images) -> Sequence[Codes]:
-        """Mean over the positions of each channel, for each of ``layers``."""
-
-    @property
-    def transferred(self) -> Callable[[Images], Scores] | None:
-        """Activations of the unit's counterpart in another model; ``None`` without one."""
+    activations: Callable[[Images], Scores]
+    codes: Callable[[Images], Codes]
+    path: Callable[[Images], Sequence[Codes]]
+    layers: tuple[str, ...]
+    transferred: Callable[[Images], Scores] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,18 +46,19 @@ class Natural:
         codes: Of its own images, in the same order.
         facets: Of its own images, in the same order.
         witnesses: Of each facet, the images nearest to its centroid.
-        strangers: Float[Tensor, "stranger channel height width"] that are not the unit's own; may be empty.
+        strangers: Images that are not the unit's own; may be empty, for the unit's other facets do
+            not stand for them: they are too much like the facet.
         transferred: Activations of the counterpart in another model, for all images of the set;
             ``None`` without one.
     """
 
-    activations: Float[Tensor, " natural"]
+    activations: Float[Tensor, " image"]
     own: Float[Tensor, " member"]
-    codes: Float[Tensor, "member channel"]
+    codes: Float[Tensor, "member feature"]
     facets: Int[Tensor, " member"]
-    witnesses: tuple[Tensor, ...]
+    witnesses: tuple[Float[Tensor, "_ channel height width"], ...]
     strangers: Float[Tensor, "stranger channel height width"]
-    transferred: Float[Tensor, " natural"] | None = None
+    transferred: Float[Tensor, " image"] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,21 +73,14 @@ class Reference:
     """
 
     natural: Natural
-    states: tuple[tuple[Codes, ...], ...]
-    strange: tuple[Codes, ...]
-    slopes: Scores
+    states: tuple[tuple[Float[Tensor, "_ _"], ...], ...]
+    strange: tuple[Float[Tensor, "stranger _"], ...]
+    slopes: Float[Tensor, " natural"]
 
     def is_path_known(self, facet: int) -> bool:
-        """Whether there are natural images enough of this kind and of others."""
+        """Whether there are natural images enough of this kind, and some of others."""
         several = len(self.natural.witnesses[facet]) >= FEWEST_WITNESSES
-        return several and bool(self.states[facet]) and (bool(self.strange) or len(self.states) > 1)
-
-    def others(self, facet: int) -> tuple[Codes, ...]:
-        """For each layer, images of other kinds: strangers, or else witnesses of other facets."""
-        if self.strange:
-            return self.strange
-        rest = [states for index, states in enumerate(self.states) if index != facet]
-        return tuple(torch.cat(layer) for layer in zip(*rest, strict=True))
+        return several and bool(self.states[facet]) and bool(self.strange)
 
 
 def refer(natural: Natural, readings: Readings) -> Reference:
@@ -102,7 +93,7 @@ def refer(natural: Natural, readings: Readings) -> Reference:
     )
 
 
-def states(images: Images, readings: Readings) -> tuple[Codes, ...]:
+def states(images: Images, readings: Readings) -> tuple[Float[Tensor, "batch _"], ...]:
     """Codes of images at each layer on the way; nothing without images or layers."""
     if not len(images) or not readings.layers:
         return ()

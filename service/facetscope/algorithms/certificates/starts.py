@@ -1,7 +1,5 @@
 """Bias of the start: how much of an image was there before the ascent began."""
 
-from math import isnan, nan
-
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -42,18 +40,20 @@ def likenesses(
 
 
 def excess(likeness: Float[Tensor, " start"], own: int) -> float | None:
-    """By how much an image is more like its own start than like the starts of others, in the mean.
+    """By how much an image is more like its own start than like the most alike of the others.
 
     Args:
-        likeness: Of the image, to each start.
+        likeness: Of the image, to each start; NaN for one of one grey level.
         own: Index of its own start.
 
     Returns:
-        In [-2, 2]; ``None`` where there is no other start, or one is of one grey level.
+        In [-2, 2]; ``None`` where there is no other start, or the own one is of one grey level.
     """
     others = torch.cat([likeness[:own], likeness[own + 1 :]])
-    found = float(likeness[own] - others.mean()) if len(others) else nan
-    return None if isnan(found) else found
+    known = others[others.isfinite()]
+    if likeness[own].isnan() or not len(known):
+        return None
+    return float(likeness[own] - known.max())
 
 
 def _standardized(images: Images) -> Float[Tensor, "image pixel"]:
