@@ -1,9 +1,10 @@
 """Certificates of a unit's images, from what an inspection knows of the unit."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
-from typing import Final, final
+from typing import Final
 
 import torch
 from torch import Tensor
@@ -11,7 +12,7 @@ from torch import Tensor
 from facetscope.algorithms.canvases import fit
 from facetscope.algorithms.certificates.certify import Controls, Origin, certify
 from facetscope.algorithms.certificates.paths import chosen_layers
-from facetscope.algorithms.certificates.reference import Natural, refer
+from facetscope.algorithms.certificates.reference import Natural, Readings, refer
 from facetscope.algorithms.codes import codes_of
 from facetscope.domain.certificates import Certificate, Certification
 from facetscope.engine.aims import Made
@@ -25,69 +26,45 @@ MOST_STRANGERS: Final = 16
 """Images that are not the unit's own, to compare paths with."""
 
 
-@final
-class ModelReadings:
-    """What a model says of pictures: of a unit, and of the way to it."""
+def readings_of(
+    target: Target, encoder: Encoder | None, layers: int, other: Target | None
+) -> Readings:
+    """What a model says of pictures: of a unit, and of some layers on the way to it.
 
-    def __init__(
-        self, target: Target, encoder: Encoder | None, layers: int, other: Target | None
-    ) -> None:
-        """Read ``target``, and some of the layers on the way to it.
+    Args:
+        target: The unit.
+        encoder: Gives codes; ``None`` where there are no facets to compare them with.
+        layers: How many layers are read, at most.
+        other: The unit's counterpart in another model.
+    """
+    network, device = target.network, target.network.device
+    way = chosen_layers(network.on_the_way(target.layer), layers) if layers else ()
+    names = tuple(layer.name for layer in way)
 
-        Args:
-            target: The unit.
-            encoder: Gives codes; ``None`` where there are no facets.
-            layers: How many layers are read, at most.
-            other: The unit's counterpart in another model.
-        """
-        self._target = target
-        self._encoder = encoder
-        self._other = other
-        way = target.network.way_to(target.layer.name)
-        self._way = chosen_layers(way, layers) if layers else ()
-
-    @property
-    def layers(self) -> Sequence[str]:
-        """Names of the layers on the way, first to last."""
-        return [layer.name for layer in self._way]
-
-    def activations(self, images: Tensor) -> Tensor:
-        """Of the unit."""
-        return self._target.activation(self._there(images)).cpu()
-
-    def codes(self, images: Tensor) -> Tensor:
-        """As facets were discovered by.
-
-        Raises:
-            ValueError: There are no facets.
-        """
-        if self._encoder is None:
+    def codes(images: Tensor) -> Tensor:
+        if encoder is None:
             raise ValueError("there are no facets that codes could be compared with")
-        return self._encoder.codes(self._there(images)).cpu()
+        return encoder.codes(images.to(device)).cpu()
 
-    def path(self, images: Tensor) -> Sequence[Tensor]:
-        """Mean over the positions of each channel, for each of ``layers``."""
-        reading = self._target.network.reading(self.layers)
-        values = reading(self._target.preprocessing(self._there(images)))
-        return [
-            codes_of(value, layer.channel_axis).cpu()
-            for value, layer in zip(values, self._way, strict=True)
-        ]
+    def path(images: Tensor) -> Sequence[Tensor]:
+        values = network.reading(names)(target.preprocessing(images.to(device)))
+        pairs = zip(values, way, strict=True)
+        return [codes_of(value, layer.channel_axis).cpu() for value, layer in pairs]
 
-    @property
-    def transferred(self) -> Callable[[Tensor], Tensor] | None:
-        """Activations of the counterpart in the other model; ``None`` without one."""
-        return None if self._other is None else self._by_other
+    return Readings(
+        activations=lambda images: target.activation(images.to(device)).cpu(),
+        codes=codes,
+        path=path,
+        layers=names,
+        transferred=None if other is None else partial(_transferred, other),
+    )
 
-    def _by_other(self, images: Tensor) -> Tensor:
-        other = self._other
-        assert other is not None  # noqa: S101  # ``transferred`` has asked
-        _, *size = other.shape
-        height, width = size
-        return other.activation(fit(self._there(images), (height, width))).cpu()
 
-    def _there(self, images: Tensor) -> Tensor:
-        return images.to(self._target.network.device).float()
+def _transferred(other: Target, images: Tensor) -> Tensor:
+    """Activations of a unit of another model, which may take pictures of another size."""
+    _, height, width = other.shape
+    resized = fit(images.to(other.network.device), (height, width))
+    return other.activation(resized).cpu()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -102,7 +79,7 @@ class Certifier:
     """
 
     certification: Certification
-    readings: ModelReadings
+    readings: Readings
     natural: Natural | None
     seed: int
 

@@ -26,7 +26,7 @@ from facetscope.domain.jobs import (
     Synthesis,
 )
 from facetscope.engine import frames
-from facetscope.engine.certification import Certifier, ModelReadings
+from facetscope.engine.certification import Certifier, readings_of
 from facetscope.engine.discovery import discover
 from facetscope.engine.encoding import Encoder
 from facetscope.engine.image_sets import DECODED_BYTES, Decoding, OpenImageSet
@@ -147,7 +147,7 @@ def _maximize_activation(
     aims = aims_for(target, synthesis, starts, given=given, magnitude=magnitude)
     certifier = None
     if synthesis.certification is not None:
-        readings = ModelReadings(target, None, synthesis.certification.layers, None)
+        readings = readings_of(target, None, synthesis.certification.layers, None)
         certifier = Certifier(synthesis.certification, readings, None, synthesis.seed)
     studio = _studio(model, synthesis, images, tools.budget)
     yield from studio.make(aims, certifier)

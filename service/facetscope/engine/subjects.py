@@ -11,7 +11,7 @@ from facetscope.algorithms.parameterizations import magnitudes
 from facetscope.domain.events import Progress, Work
 from facetscope.domain.jobs import Discovery, InspectUnits, Start, Synthesis
 from facetscope.engine.aims import CONTROL, Aim, noise
-from facetscope.engine.certification import Certifier, ModelReadings, natural_images
+from facetscope.engine.certification import Certifier, natural_images, readings_of
 from facetscope.engine.discovery import Discovered
 from facetscope.engine.encoding import Encoder
 from facetscope.engine.image_sets import Decoding, OpenImageSet
@@ -158,5 +158,5 @@ def certifier_of(subject: Subject, synthesis: Synthesis) -> Certifier | None:
         transferred=other.activations if other else None,
     )
     counterpart = other.target if other else None
-    readings = ModelReadings(subject.target, subject.encoder, asked.layers, counterpart)
+    readings = readings_of(subject.target, subject.encoder, asked.layers, counterpart)
     return Certifier(asked, readings, natural, synthesis.seed)

@@ -29,6 +29,7 @@ from facetscope_client.cli.options.inputs import FitName, InputOptions
 from facetscope_client.cli.parsing import Numbers, Size, selection_from
 from facetscope_client.cli.progress import Display
 from facetscope_client.gen.facetscope.v1 import inspection_pb2
+from facetscope_client.gen.facetscope.v1.certificate_pb2 import Certification
 from facetscope_client.gen.facetscope.v1.facet_pb2 import (
     CLUSTERING_K_MEANS,
     CLUSTERING_WARD,
@@ -137,6 +138,16 @@ def test_the_authors_code_is_a_schedule(inspect, scripted):
     inspect("--schedule", "authors-code")
     preset = scripted.requests[-1].synthesis.schedule.preset
     assert preset == SCHEDULE_PRESET_AUTHORS_CODE
+
+
+@pytest.mark.parametrize(("options", "asked"), [((), False), (("--certify",), True)])
+def test_certificates_are_made_where_they_are_asked_for(inspect, scripted, options, asked):
+    """With the server's defaults for all that they hold."""
+    scripted.scripts = [INSPECTION]
+    inspect(*options)
+    synthesis = scripted.requests[-1].synthesis
+    assert synthesis.HasField("certification") is asked
+    assert synthesis.certification == Certification()
 
 
 def test_ways_of_finding_facets_become_the_request(inspect, scripted):

@@ -8,6 +8,7 @@ from PIL import Image, ImageColor
 from tests.clients.python.support import UNIT, facet, facet_count, image, picture
 
 from facetscope_client.gen.facetscope.v1 import facet_pb2
+from facetscope_client.gen.facetscope.v1.certificate_pb2 import TRUST_LEVEL_GREEN, TRUST_LEVEL_RED
 from facetscope_client.pen import ALARM, PALETTE, color_of, ink_on
 from facetscope_client.report import UnitReport
 from facetscope_client.sheet import CELL, HEAD, MARGIN, ROW_GAP, _summary, contact_sheet
@@ -78,6 +79,19 @@ def test_signs_are_written_in_the_color_of_alarm():
     )
     assert alarm in flagged.get_flattened_data()
     assert alarm not in without.get_flattened_data()
+
+
+@pytest.mark.parametrize(
+    ("level", "alarmed"), [(TRUST_LEVEL_RED, True), (TRUST_LEVEL_GREEN, False)]
+)
+def test_a_red_verdict_is_written_in_the_color_of_alarm(level, alarmed):
+    """A picture that must not be believed must not be looked at without knowing."""
+    event = image()
+    event.image.certificate.verdict = level
+    plain, certified = (contact_sheet(report_of(each)).convert("RGB") for each in (image(), event))
+    alarm = ImageColor.getrgb(ALARM)
+    assert (alarm in certified.get_flattened_data()) is alarmed
+    assert plain.tobytes() != certified.tobytes()
 
 
 def test_small_pictures_keep_their_pixels():

@@ -15,6 +15,7 @@ from PIL import Image, ImageOps
 
 from facetscope_client import scatter
 from facetscope_client.gen.facetscope.v1 import facet_pb2
+from facetscope_client.gen.facetscope.v1.certificate_pb2 import TrustLevel
 from facetscope_client.gen.facetscope.v1.facet_pb2 import (
     EncodedImage,
     Facet,
@@ -26,6 +27,9 @@ from facetscope_client.pen import ALARM, INK, PALE, PAPER, Pen
 from facetscope_client.pictures import on_paper, opened
 from facetscope_client.report import UnitReport
 from facetscope_client.units import unit_name
+
+TRUST: Final = "trust"
+"""What the verdict of a certificate is called."""
 
 MARGIN: Final = 48
 
@@ -249,10 +253,13 @@ def _draw_figures(pen: Pen, image: SynthesizedImage, left: int, top: int) -> Non
     for line, (name, value) in enumerate(figures):
         baseline = first + line * LINE
         pen.write((left, baseline), name, ink=PALE)
-        pen.write((left + FIGURES, baseline), value, ink=INK, anchor="rs")
+        ink = ALARM if (name, value) == (TRUST, "RED") else INK
+        pen.write((left + FIGURES, baseline), value, ink=ink, anchor="rs")
 
 
 def _figures(image: SynthesizedImage) -> Iterator[tuple[str, str]]:
+    if image.certificate.verdict:
+        yield TRUST, TrustLevel.Name(image.certificate.verdict).removeprefix("TRUST_LEVEL_")
     yield "activation", f"{image.activation:.4g}"
     if image.HasField("natural"):
         yield "percentile", f"{image.natural.percentile:.4g}"

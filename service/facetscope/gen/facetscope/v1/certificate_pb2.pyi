@@ -68,19 +68,19 @@ class _MeasureEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTy
     MEASURE_FACET_MARGIN: _Measure.ValueType  # 5
     """Certificate.facet_margin. GREEN from 0 on, RED below -0.1."""
     MEASURE_OUTLYING: _Measure.ValueType  # 6
-    """Certificate.outlying, of which smaller is better. GREEN up to 1, RED above 1.2."""
+    """Certificate.outlying, of which smaller is better. GREEN up to 1, RED above 1.15."""
     MEASURE_PATH: _Measure.ValueType  # 7
-    """Certificate.path_similarity. GREEN from 0.3 on, RED below 0."""
+    """Certificate.path_similarity. GREEN from 0.3 on, RED below -0.2."""
     MEASURE_SPECTRUM: _Measure.ValueType  # 8
-    """Magnitude of Certificate.spectrum_deviation, of which smaller is better. GREEN up to 3.5, RED
-    above 7.
+    """Magnitude of Certificate.spectrum_deviation, of which smaller is better. GREEN up to 4, RED above
+    8.
     """
     MEASURE_START_SHORTFALL: _Measure.ValueType  # 9
     """Certificate.start_shortfall, of which smaller is better. GREEN up to 0.5, never RED."""
     MEASURE_START_EXCESS: _Measure.ValueType  # 10
     """Certificate.start_excess, of which smaller is better. GREEN up to 0.5, never RED."""
     MEASURE_TRANSFER: _Measure.ValueType  # 11
-    """Certificate.transfer_percentile. GREEN from 90 on, never RED."""
+    """Certificate.transfer_percentile. GREEN from 50 on, never RED."""
 
 class Measure(_Measure, metaclass=_MeasureEnumTypeWrapper):
     """A number of a certificate that has a say in its verdict. Larger is better unless it says otherwise."""
@@ -100,19 +100,19 @@ MEASURE_RETAINED: Measure.ValueType  # 4
 MEASURE_FACET_MARGIN: Measure.ValueType  # 5
 """Certificate.facet_margin. GREEN from 0 on, RED below -0.1."""
 MEASURE_OUTLYING: Measure.ValueType  # 6
-"""Certificate.outlying, of which smaller is better. GREEN up to 1, RED above 1.2."""
+"""Certificate.outlying, of which smaller is better. GREEN up to 1, RED above 1.15."""
 MEASURE_PATH: Measure.ValueType  # 7
-"""Certificate.path_similarity. GREEN from 0.3 on, RED below 0."""
+"""Certificate.path_similarity. GREEN from 0.3 on, RED below -0.2."""
 MEASURE_SPECTRUM: Measure.ValueType  # 8
-"""Magnitude of Certificate.spectrum_deviation, of which smaller is better. GREEN up to 3.5, RED
-above 7.
+"""Magnitude of Certificate.spectrum_deviation, of which smaller is better. GREEN up to 4, RED above
+8.
 """
 MEASURE_START_SHORTFALL: Measure.ValueType  # 9
 """Certificate.start_shortfall, of which smaller is better. GREEN up to 0.5, never RED."""
 MEASURE_START_EXCESS: Measure.ValueType  # 10
 """Certificate.start_excess, of which smaller is better. GREEN up to 0.5, never RED."""
 MEASURE_TRANSFER: Measure.ValueType  # 11
-"""Certificate.transfer_percentile. GREEN from 90 on, never RED."""
+"""Certificate.transfer_percentile. GREEN from 50 on, never RED."""
 Global___Measure: typing_extensions.TypeAlias = Measure
 
 @typing.final
@@ -291,7 +291,9 @@ class Certificate(google.protobuf.message.Message):
     start_likeness: builtins.float
     """Pearson correlation between the luminance of the image and of its start, in [-1, 1]."""
     start_excess: builtins.float
-    """start_likeness less the mean correlation of the image with the unit's other starts, in [-2, 2]."""
+    """start_likeness less the largest correlation of the image with another of the unit's starts, in
+    [-2, 2].
+    """
     transfer_percentile: builtins.float
     """The percentile of the activation of the unit's counterpart in another model, among those for all
     natural images, in [0, 100]. Unset without another model.
@@ -306,7 +308,9 @@ class Certificate(google.protobuf.message.Message):
 
     @property
     def path(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___LayerSimilarity]:
-        """Path similarity of each layer that was compared, in the order of execution."""
+        """Path similarity of each layer that was compared, in the order of execution. Empty where the facet
+        has fewer than 3 images, or the set has none but the unit's own.
+        """
 
     def __init__(
         self,
@@ -442,9 +446,8 @@ class LayerSimilarity(google.protobuf.message.Message):
     to the facet's witnesses, k that of the witnesses to each other, o that of natural images of other
     kinds to the witnesses, and t the sample standard deviation among the witnesses of their mean
     similarity to the others. 1 is as similar as natural images of the facet are to each other, 0 as
-    similar as natural images of other kinds. These are images that are not the unit's own, or where
-    there are none the witnesses of its other facets. Layers without a rank order, because all channels
-    are equal, are alike.
+    similar as natural images of other kinds, that is, images of the set that are not the unit's own.
+    States without a rank order, because all channels are equal, are alike.
     """
     def __init__(
         self,

@@ -10,6 +10,7 @@ from typing import Annotated, Final
 import typer
 
 from facetscope_client.cli.parsing import parse_recipe, parse_schedule
+from facetscope_client.gen.facetscope.v1.certificate_pb2 import Certification
 from facetscope_client.gen.facetscope.v1.synthesis_pb2 import (
     ALPHA_ATTRIBUTION,
     ALPHA_TRANSPARENCY,
@@ -130,6 +131,15 @@ class SynthesisOptions:
             help="Steps between two previews, `facet-NN-preview.png`. Default: none.",
         ),
     ] = 0
+    certify: Annotated[
+        bool,
+        _synthesis(
+            "--certify",
+            show_default=False,
+            help="Say how far each image can be trusted, GREEN, AMBER or RED, and why. Takes a few "
+            "passes of each image through the model.",
+        ),
+    ] = False
     images_per_facet: Annotated[
         int,
         _synthesis(
@@ -177,4 +187,5 @@ class SynthesisOptions:
             images_per_start=self.images_per_facet,
             time_limit_s=self.time_limit,
             largest_batch=self.batch,
+            certification=Certification() if self.certify else None,
         )
