@@ -18,7 +18,7 @@ from facetscope.algorithms.ascent import ascend
 from facetscope.algorithms.authors import denoise_by_split_bregman, resize_by_splines
 from facetscope.algorithms.canvases import resize
 from facetscope.algorithms.denoising import denoise
-from facetscope.domain.schedules import AUTHORS_CODE, Schedule
+from facetscope.domain.schedules import AUTHORS_CODE, CENTER_BIASED, Schedule
 from facetscope.domain.units import Readout
 
 OCTAVES = (
@@ -35,6 +35,21 @@ OCTAVES = (
     {"steps": 10, "size": (2.0, 2.0), "weight": (0.4, 2), "window": 0.3, "margin": 0},
 )
 """The table of the script, with its whole numbers where it has whole numbers."""
+
+CENTER_OCTAVES = (
+    {"steps": 20, "size": (11.0, 11.0), "weight": (0.001, 0.05), "window": 0.3, "margin": 0},
+    {
+        "steps": 20,
+        "size": (6.0, 6.0),
+        "weight": (0.01, 0.08),
+        "window": 0.3,
+        "margin": 0,
+        "zoom": 1.2,
+    },
+    {"steps": 20, "size": (1.0, 1.0), "weight": (0.01, 2), "window": 0.3, "margin": 0, "zoom": 1.2},
+    {"steps": 20, "size": (3.0, 3.0), "weight": (0.1, 2), "window": 0.1, "margin": 50, "zoom": 1.0},
+)
+"""Of the script of the center-biased images, with fewer steps, and without its last octave."""
 
 
 def divided(numerator, denominator):
@@ -139,6 +154,13 @@ def test_at_the_size_of_the_paper_nothing_is_scaled():
         AUTHORS_CODE, phases=tuple(replace(phase, steps=2) for phase in AUTHORS_CODE.phases)
     )
     deviations(3, 227, octaves=few, plan=plan, most=1e-9)
+
+
+def test_center_biased_steps_are_the_scripts_too():
+    """Any schedule takes the options; the canvas grows twice here, and is smoothed far more."""
+    phases = tuple(replace(phase, steps=20) for phase in CENTER_BIASED.phases[:-1])
+    plan = Schedule(phases, authors_ramps=True, authors_steps=True)
+    deviations(3, 20, octaves=CENTER_OCTAVES, plan=plan, most=1e-9)
 
 
 @pytest.mark.parametrize(

@@ -116,6 +116,23 @@ def test_codes_at_a_maximum_are_read_where_the_unit_has_it(model, layers):
         torch.testing.assert_close(code, relu[:, row, column].float())
 
 
+def test_codes_of_a_direction_are_weighted_by_its_own_gradient(model, layers, weights):
+    """One class against another: behind a linear head, by the difference of their weights."""
+    unit = Unit("logits", 0, weights=((2, 1.0), (0, -0.5)))
+    codes = encoded(model, unit, ATTRIBUTION)
+    expected = layers["code"] * (weights[2] - 0.5 * weights[0])
+    torch.testing.assert_close(codes, expected.float(), rtol=1e-5, atol=1e-6)
+
+
+def test_codes_of_a_direction_are_read_where_its_own_map_peaks(model, layers):
+    """Neither of its channels need have its maximum there."""
+    unit = Unit("conv", 0, weights=((5, 1.0), (2, -2.0)))
+    codes = encoded(model, unit, Discovery(code_pooling=CodePooling.AT_MAXIMUM), "relu")
+    summed = (layers["conv"][:, 5] - 2 * layers["conv"][:, 2]).flatten(1)
+    for code, image, own in zip(codes, layers["relu"].flatten(2), summed, strict=True):
+        torch.testing.assert_close(code, image[:, int(own.argmax())].float())
+
+
 def test_codes_of_a_neuron_are_read_at_its_position(model, layers):
     """Its maximum is where it is."""
     discovery = Discovery(code_pooling=CodePooling.AT_MAXIMUM)
