@@ -127,8 +127,8 @@ def _check(name: str, value: float, low: float, high: float) -> None:
 FOURIER = Recipe(
     parameterization=Parameterization.FOURIER,
     steps=256,
-    learning_rate=0.05,
-    transforms=Transforms(jitter=0.1, scale=(1.0, 1.8), rotation=10.0, noise=0.05),
+    learning_rate=0.03,
+    transforms=Transforms(jitter=0.1, scale=(1.0, 1.8), rotation=10.0, noise=0.06),
 )
 """Decorrelated colours and frequencies, as Lucid has them, shown at more scales and with noise."""
 
@@ -136,6 +136,6 @@ MACO = Recipe(
     parameterization=Parameterization.MACO,
     steps=256,
     learning_rate=0.2,
-    transforms=Transforms(jitter=0.2, scale=(1.0, 2.5), rotation=5.0),
+    transforms=Transforms(jitter=0.2, scale=(1.0, 2.5), rotation=5.0, noise=0.05),
 )
 """Magnitude-constrained: phases only."""
