@@ -180,3 +180,14 @@ def test_there_is_no_transparency_before_the_first_step():
     """A schedule has one step at least, so this is a mistake of the caller."""
     with pytest.raises(ValueError, match="first step"):
         Transparency().maps((8, 8))
+
+
+@pytest.mark.gpu
+def test_maps_are_made_on_a_gpu():
+    """They are the CPU's, and nothing in them is left to the order of threads."""
+    maps = noise(2, 40, 28)
+    torch.testing.assert_close(opacity(maps.cuda()).cpu(), opacity(maps))
+    transparency = Transparency()
+    for slope in (noise(1, 16, 16), noise(1, 20, 20)):
+        transparency.add(slope.cuda())
+    assert torch.equal(transparency.maps((16, 16)), transparency.maps((16, 16)))

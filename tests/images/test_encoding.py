@@ -179,3 +179,16 @@ def test_equal_images_are_encoded_equally(encoding):
 def test_what_is_delivered_keeps_its_type(encoding):
     """A model in double precision goes on in double precision."""
     assert delivered(between_levels().double(), encoding).dtype is torch.float64
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("encoding", Encoding)
+def test_pictures_on_a_gpu_are_sent_alike(encoding):
+    """Where an image was made does not show in its bytes."""
+    pixels = between_levels()
+    alpha = None if encoding is Encoding.JPEG else ramp()
+    there = None if alpha is None else alpha.cuda()
+    assert encoded(pixels.cuda(), encoding, there) == encoded(pixels, encoding, alpha)
+    found = delivered(pixels.cuda(), encoding, there)
+    assert found.is_cuda
+    assert torch.equal(found.cpu(), delivered(pixels, encoding, alpha))
