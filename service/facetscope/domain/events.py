@@ -74,9 +74,12 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class ImageObjective:
-    """What is maximized, of one image; see ``SynthesizedImage`` for the indices."""
+    """What is maximized, of one image; see ``SynthesizedImage`` for the indices.
 
-    unit: Unit
+    The unit is ``None`` where it is that of the progress.
+    """
+
+    unit: Unit | None
     index: int
     seed_index: int
     objective: float

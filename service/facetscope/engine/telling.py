@@ -19,7 +19,7 @@ from facetscope.domain.events import (
     Work,
 )
 from facetscope.domain.jobs import Encoding, Synthesis
-from facetscope.domain.units import Readout
+from facetscope.domain.units import Readout, Unit
 from facetscope.engine.aims import Aim, Made
 from facetscope.engine.climbing import objectives
 from facetscope.images.encoding import delivered as decoded
@@ -42,6 +42,12 @@ class Telling:
     before: int
     total: int
 
+    @property
+    def _unit(self) -> Unit | None:
+        """The unit of all images, if it is one."""
+        first, last = self.batch[0].target.unit, self.batch[-1].target.unit
+        return first if first == last else None
+
     def begun(self) -> Progress:
         """That it begins."""
         return self._progress(self.before)
@@ -51,7 +57,9 @@ class Telling:
         last = step.index == self.synthesis.method.steps
         if last or step.index % self.synthesis.progress_interval == 0:
             told = tuple(
-                ImageObjective(aim.target.unit, aim.index, aim.seed_index, score)
+                ImageObjective(
+                    None if self._unit else aim.target.unit, aim.index, aim.seed_index, score
+                )
                 for aim, score in zip(self.batch, step.scores.tolist(), strict=True)
                 if not aim.is_control
             )
@@ -61,10 +69,9 @@ class Telling:
             yield from self._previews(step)
 
     def _progress(self, done: int, told: tuple[ImageObjective, ...] = ()) -> Progress:
-        units = {aim.target.unit for aim in self.batch}
         return Progress(
             work=Work.SYNTHESIZING,
-            unit=units.pop() if len(units) == 1 else None,
+            unit=self._unit,
             done=done,
             total=self.total,
             objective=sum(each.objective for each in told) / len(told) if told else None,

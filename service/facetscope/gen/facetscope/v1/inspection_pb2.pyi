@@ -616,7 +616,7 @@ class ImageObjective(google.protobuf.message.Message):
     """What is maximized, in its own unit."""
     @property
     def unit(self) -> model_pb2.Unit:
-        """The unit."""
+        """The unit. Unset where it is that of the progress."""
 
     def __init__(
         self,
