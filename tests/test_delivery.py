@@ -109,7 +109,7 @@ def test_previews_are_sent_like_images_but_for_the_map(client):
         client, networks.tiny_onnx(), encoding=pb.ENCODING_WEBP, alpha=pb.ALPHA_TRANSPARENCY
     )
     previews = [event for event in events if isinstance(event, pb.PreviewImage)]
-    assert len(previews) == 6
+    assert 0 < len(previews) <= 6  # a slow reader is spared some
     assert {each.picture.media_type for each in previews} == {"image/webp"}
     assert not any(each.picture.alpha for each in previews)
 

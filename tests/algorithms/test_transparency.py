@@ -39,9 +39,9 @@ def ascent(start, plan, **options):
 
 
 def slow_opacity(image):
-    """A Gaussian of a 64th of the shorter side, edges repeated; then the upper quantile is 1."""
+    """A Gaussian of a 32nd of the shorter side, edges repeated; then the upper quantile is 1."""
     height, width = image.shape
-    deviation = min(height, width) / 64
+    deviation = min(height, width) / 32
     reach = math.ceil(3 * deviation)
     smooth = np.zeros_like(image)
     for row in range(height):
@@ -54,7 +54,7 @@ def slow_opacity(image):
                     total += weight * image[at]
                     weights += weight
             smooth[row, column] = total / weights
-    return np.minimum(smooth / np.quantile(smooth, 0.99), 1)
+    return np.minimum(smooth / np.quantile(smooth, 0.95), 1)
 
 
 @pytest.mark.parametrize("size", [(9, 9), (40, 28), (24, 130)])
@@ -83,12 +83,12 @@ def test_where_nothing_matters_nothing_is_seen():
 
 
 def test_a_single_pixel_can_matter():
-    """A unit of an early layer sees less than the hundredth part that is opaque elsewhere."""
+    """A unit of an early layer sees less than the twentieth part that is opaque elsewhere."""
     maps = torch.zeros(1, 64, 64)
     maps[0, 20, 30] = 1e-3
     found = opacity(maps)[0]
     assert float(found[20, 30]) == 1
-    assert int((found > 0).sum()) < 64
+    assert int((found > 0).sum()) < 0.05 * 64 * 64
 
 
 def test_attribution_is_the_gradient_times_the_difference_from_the_mean_colour():
@@ -106,8 +106,8 @@ def test_attribution_is_where_the_unit_looks():
     """What the unit does not see owes nothing to it."""
     found = attribution(centre, noise(1, 3, 24, 24))[0]
     assert float(found[8:16, 8:16].mean()) > 0.3
-    assert not found[:6].any()
-    assert not found[:, 18:].any()
+    assert not found[:5].any()
+    assert not found[:, 19:].any()
 
 
 def test_attribution_leaves_gradients_off():
@@ -117,7 +117,7 @@ def test_attribution_leaves_gradients_off():
 
 
 def test_steps_tell_where_their_gradients_were():
-    """A step's slope is the gradient of the canvas before it, and 0 beyond its crop."""
+    """A step's slope is the gradient of the canvas before it, and NaN beyond its crop."""
     start = noise(2, 3, 12, 16)
     steps = ascent(start, phases({}, {"scale": 1.5}), slopes=True)
     before = [start, *(step.canvas for step in steps[:-1])]
@@ -127,10 +127,10 @@ def test_steps_tell_where_their_gradients_were():
             torch.testing.assert_close(step.slope, expected)
             continue
         assert step.slope.shape == (2, 18, 24)
-        assert [int((slope > 0).sum()) for slope in step.slope] == [12 * 16] * 2
+        assert [int(slope.isfinite().sum()) for slope in step.slope] == [12 * 16] * 2
     last, canvas = steps[-1].slope, steps[-2].canvas
     expected = (canvas / 40).cos().abs().sum(dim=1)
-    torch.testing.assert_close(last, torch.where(last > 0, expected, 0))
+    torch.testing.assert_close(last[last.isfinite()], expected[last.isfinite()])
 
 
 def test_slopes_are_made_only_where_they_are_asked_for():
@@ -145,14 +145,31 @@ def test_slopes_leave_the_images_as_they_are():
     assert torch.equal(plain.canvas, traced.canvas)
 
 
-def test_transparency_is_the_mean_over_steps():
-    """The definition, with every step's map kept."""
-    steps = ascent(noise(2, 3, 24, 24), phases(), slopes=True)
+def test_transparency_is_the_mean_over_the_steps_that_looked():
+    """The definition, with every step's map kept, pixel by pixel."""
+    steps = ascent(noise(2, 3, 24, 24), phases({"scale": 1.5, "steps": 9}), slopes=True)
     transparency = Transparency()
     for step in steps:
         transparency.add(step.slope)
-    expected = sum(step.slope for step in steps) / len(steps)
-    torch.testing.assert_close(transparency.maps((24, 24)), opacity(expected))
+    expected = torch.zeros(2, 36, 36, dtype=torch.float64)
+    for image, row, column in np.ndindex(2, 36, 36):
+        seen = [float(step.slope[image, row, column]) for step in steps]
+        looked = [value for value in seen if not math.isnan(value)]
+        expected[image, row, column] = sum(looked) / len(looked) if looked else 0
+    torch.testing.assert_close(transparency.maps((36, 36)), opacity(expected))
+
+
+def test_an_even_gradient_is_even_transparency():
+    """Crops are cut around the centre, which is no reason for the centre to matter more."""
+    start = torch.full((1, 1, 24, 24), 20.0, dtype=torch.float64)
+    transparency = Transparency()
+    generators = [torch.Generator().manual_seed(0)]
+    objectives = dict.fromkeys(Readout, lambda images: images.sum(dim=(1, 2, 3)))
+    plan = phases({"scale": 1.2, "steps": 60, "window": 1.0})
+    for step in ascend(objectives, start, schedule=plan, generators=generators, slopes=True):
+        transparency.add(step.slope)
+    found = transparency.maps((24, 24))
+    torch.testing.assert_close(found, torch.ones_like(found))
 
 
 def test_transparency_follows_a_growing_canvas():

@@ -46,7 +46,7 @@ class Step:
         size: Height and width of the network's input.
         scores: The objective of the step's crops before the step, in the objective's own unit.
         slope: The gradient of the scores before the step, in absolute value and summed over
-            channels; 0 where the step did not look. ``None`` where it was not asked for.
+            channels; NaN where the step did not look. ``None`` where it was not asked for.
     """
 
     index: int
@@ -149,9 +149,9 @@ def _normalized(scores: Scores, gradient: Images, phase: Phase, by: Arithmetic) 
 
 
 def _on_canvas(gradient: Images, canvas: Canvas, origins: Sequence[Origin]) -> CanvasMaps:
-    """The absolute gradient of crops, summed over channels, where they were cut."""
-    empty = canvas.new_zeros((len(canvas), 1, *height_width(canvas)))
-    return paste(empty, gradient.abs().sum(dim=1, keepdim=True), origins).squeeze(1)
+    """The absolute gradient of crops, summed over channels, where they were cut; NaN elsewhere."""
+    unseen = canvas.new_full((len(canvas), 1, *height_width(canvas)), torch.nan)
+    return paste(unseen, gradient.abs().sum(dim=1, keepdim=True), origins).squeeze(1)
 
 
 def _central(images: Images, phase: Phase) -> Tensor:

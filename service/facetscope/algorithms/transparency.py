@@ -8,16 +8,17 @@ from math import ceil
 from typing import Final, final
 
 import torch
+from torch import Tensor
 from torch.nn.functional import conv2d, pad
 
 from facetscope.algorithms.canvases import Size, fit, height_width
 from facetscope.algorithms.shapes import CanvasMaps, Images, Maps
 from facetscope.algorithms.slopes import Objective
 
-SMOOTHING: Final = 1 / 64
+SMOOTHING: Final = 1 / 32
 """Standard deviation of what smooths maps, in shorter sides: gradients are ragged by nature."""
 
-OPAQUE_FROM: Final = 0.99
+OPAQUE_FROM: Final = 0.95
 """The quantile from which on pixels are opaque: a few outliers would hide all others."""
 
 
@@ -37,20 +38,26 @@ def attribution(objective: Objective, images: Images) -> Maps:
 
 @final
 class Transparency:
-    """Where an ascent found its gradients: their mean absolute value over all steps so far.
+    """Where an ascent found its gradients: the mean of their absolute values over its steps so far.
 
-    It is fed with the ``slope`` of each step. A canvas may grow from one step to the next.
+    It is fed with the ``slope`` of each step. A canvas may grow from one step to the next. The mean
+    is over the steps that looked at a pixel: else it would show above all that crops are seldom cut
+    at the edges.
     """
 
     def __init__(self) -> None:
-        self._sum: CanvasMaps | None = None
+        self._sum: Tensor | None = None
+        self._seen: Tensor | None = None
 
     def add(self, slope: CanvasMaps) -> None:
-        """Count in the absolute gradient of one more step."""
-        if self._sum is None:
-            self._sum = slope.clone()
+        """Count in the absolute gradient of one more step, NaN where it did not look."""
+        size = height_width(slope[:, None])
+        seen = ~slope.isnan()
+        if self._sum is None or self._seen is None:
+            self._sum, self._seen = slope.nan_to_num(0.0), seen.to(slope)
             return
-        self._sum = _fit(self._sum, height_width(slope[:, None])) + slope
+        self._sum = _fit(self._sum, size) + slope.nan_to_num(0.0)
+        self._seen = _fit(self._seen, size) + seen
 
     def maps(self, size: Size) -> Maps:
         """How much each pixel of images of ``size`` mattered, in [0, 1].
@@ -58,10 +65,11 @@ class Transparency:
         Raises:
             ValueError: No step was taken.
         """
-        if self._sum is None:
+        if self._sum is None or self._seen is None:
             raise ValueError("there is no transparency before the first step")
-        # To divide the sum by the number of steps would change nothing: it is scaled anyway.
-        return opacity(_fit(self._sum, size))
+        # A pixel that no step saw has the sum 0.
+        mean = self._sum / self._seen.clamp(min=torch.finfo(self._seen.dtype).eps)
+        return opacity(_fit(mean, size))
 
 
 def opacity(maps: Maps) -> Maps:

@@ -83,6 +83,17 @@ def test_pictures_to_start_from_are_kept(address, files, tmp_path, encoding):
     assert (result.exit_code, result.stdout[:9]) == (0, "identical"), result.output
 
 
+def test_a_discovery_is_replayed_too(address, files, tmp_path):
+    """Facets have a seed, and are a function of their request like images."""
+    result = ran(
+        *(address, "discover", files / "model.onnx", "--images", files / "photos"),
+        *("--unit", "logits:0", "-k", 3, "--select", "all", "--out", tmp_path / "out"),
+    )
+    assert result.exit_code == 0, result.output
+    result = replayed(address, tmp_path / "out", "--out", tmp_path / "again")
+    assert (result.exit_code, result.stdout[:9]) == (0, "identical"), result.output
+
+
 def test_what_differs_is_told_with_its_size_and_its_cause(address, report, tmp_path):
     """A reader learns whether it is rounding on another machine, or another picture."""
     changed = copytree(report, tmp_path / "changed")
