@@ -1,6 +1,5 @@
 """Certificates for the networks of ``fooling``: what an engine does, with digits for images."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -64,7 +63,7 @@ class Images:
     controls: Controls | None = None
     starts: tuple[int, ...] = ()
 
-    def certified(self, network, compared) -> Iterator[Certificate]:
+    def certified(self, network, compared) -> list[Certificate]:
         """Their certificates."""
         starts = self.starts or (None,) * len(self.facets)
         return certify(

@@ -23,7 +23,7 @@ def pictures(*shape):
 
 def matrices(moves, images):
     generators = [torch.Generator().manual_seed(seed) for seed in range(len(images))]
-    return torch.stack([view.matrix for view in views(moves, images, generators)])
+    return views(moves, images, generators).matrices
 
 
 def slow_sample(picture, matrix):

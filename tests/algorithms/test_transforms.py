@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from facetscope.algorithms.transforms import View, enlargement, rotation, shift, shown, views
+from facetscope.algorithms.transforms import Views, enlargement, rotation, shift, shown, views
 from facetscope.domain.recipes import Transforms
 
 ALL = Transforms(jitter=0.3, scale=(0.8, 1.3), rotation=30.0, noise=0.1)
@@ -26,19 +26,19 @@ def test_without_transforms_nothing_is_moved():
 def test_draws_compose_in_the_published_order():
     """Scale, rotation and shift, one after another, of one generator."""
     images = pictures(1, 3, 6, 9)
-    (view,) = views(ALL, images, generators(4))
+    view = views(ALL, images, generators(4))
     (same,) = generators(4)
     expected = enlargement(0.8, 1.3, same) @ rotation(30.0, same) @ shift(0.3, (6, 9), same)
-    torch.testing.assert_close(view.matrix, expected)
+    torch.testing.assert_close(view.matrices, expected[None])
     torch.testing.assert_close(
-        view.noise, 25.5 * torch.randn(3, 6, 9, generator=same).double(), atol=1e-5, rtol=0
+        view.noise, 25.5 * torch.randn(1, 3, 6, 9, generator=same).double(), atol=1e-4, rtol=0
     )
 
 
 def test_what_lies_beyond_the_edge_is_grey():
     """Black would be a colour that the network knows."""
-    away = View(torch.tensor([[1.0, 0, 90], [0, 1, 0], [0, 0, 1]]), None)
-    seen = shown(pictures(1, 3, 4, 6), [away])
+    away = Views(torch.tensor([[[1.0, 0, 90], [0, 1, 0], [0, 0, 1]]]), None)
+    seen = shown(pictures(1, 3, 4, 6), away)
     torch.testing.assert_close(seen, torch.full_like(seen, 127.5))
 
 

@@ -119,7 +119,7 @@ def maco(magnitude: Tensor, phases: Tensor, size: Size) -> Parameters:
     """
 
     def picture(varied: Tensor) -> Images:
-        spectrum = torch.polar(torch.ones_like(varied), _odd(varied, size)) * magnitude
+        spectrum = torch.polar(magnitude.expand_as(varied), _odd(varied, size))
         return _squashed(mixed(torch.fft.irfft2(spectrum, s=size)))
 
     return Parameters(phases, picture)
@@ -198,8 +198,15 @@ def _odd(phases: Tensor, size: Size) -> Tensor:
     Half of the spectrum is stored. In the columns that are their own mirror image, the first and of
     an even width the last, a phase is the opposite of that of its mirror frequency.
     """
-    mirrored = phases.flip(-2).roll(1, dims=-2)
-    return torch.where(_mirroring(size, phases.device), (phases - mirrored) / 2, phases)
+    _, width = size
+    last = (width + 1) // 2
+    own, others, more = phases[..., :1], phases[..., 1:last], phases[..., last:]
+    return torch.cat([_opposed(own), others, _opposed(more)], dim=-1)
+
+
+def _opposed(columns: Tensor) -> Tensor:
+    """Half of each column against its mirror image."""
+    return (columns - columns.flip(-2).roll(1, dims=-2)) / 2
 
 
 def _mirroring(size: Size, device: torch.device) -> Tensor:

@@ -21,25 +21,27 @@ from facetscope.domain.recipes import Transforms
 
 Matrix = Float[Tensor, "3 3"]
 
+Matrices = Float[Tensor, "batch 3 3"]
+
 GREY: Final = 127.5
 
 LEVELS: Final = 255.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class View:
-    """How the network is shown one picture, once.
+class Views:
+    """How the network is shown the pictures of a batch, once.
 
     Attributes:
-        matrix: From places in what is shown to places in the picture; None leaves them.
+        matrices: Of each, from places in what is shown to places in the picture; None leaves them.
         noise: What is added, in grey levels; None adds nothing.
     """
 
-    matrix: Matrix | None
-    noise: Tensor | None
+    matrices: Matrices | None
+    noise: Images | None
 
 
-def views(asked: Transforms, images: Images, generators: Sequence[torch.Generator]) -> list[View]:
+def views(asked: Transforms, images: Images, generators: Sequence[torch.Generator]) -> Views:
     """A view of each image, by draws from its own generator.
 
     Args:
@@ -48,19 +50,16 @@ def views(asked: Transforms, images: Images, generators: Sequence[torch.Generato
         generators: One for each image, on the CPU.
     """
     size = height_width(images)
-    return [
-        View(_matrix(asked, size, each), _noise(asked, images, each))
-        for _, each in zip(images, generators, strict=True)
-    ]
+    matrices = torch.stack([_matrix(asked, size, each) for each in generators])
+    still = (asked.scale, asked.rotation, asked.jitter) == ((1.0, 1.0), 0, 0)
+    return Views(None if still else matrices, _noise(asked, images, generators))
 
 
-def shown(images: Images, chosen: Sequence[View]) -> Images:
+def shown(images: Images, chosen: Views) -> Images:
     """``images``, in [0, 255], each by its own view; of views that change nothing, themselves."""
-    matrices = [view.matrix for view in chosen if view.matrix is not None]
-    if matrices:
-        images = GREY + sampled(images - GREY, torch.stack(matrices))
-    noise = [view.noise for view in chosen if view.noise is not None]
-    return images + torch.stack(noise) if noise else images
+    if chosen.matrices is not None:
+        images = sampled(images - GREY, chosen.matrices).add_(GREY)
+    return images if chosen.noise is None else images + chosen.noise
 
 
 def shift(part: float, size: Size, generator: torch.Generator) -> Matrix:
@@ -86,26 +85,27 @@ def rotation(degrees: float, generator: torch.Generator) -> Matrix:
     )
 
 
-def _matrix(asked: Transforms, size: Size, generator: torch.Generator) -> Matrix | None:
-    moves = []
-    if asked.scale != (1.0, 1.0):
-        moves.append(enlargement(*asked.scale, generator))
-    if asked.rotation:
-        moves.append(rotation(asked.rotation, generator))
-    if asked.jitter:
-        moves.append(shift(asked.jitter, size, generator))
-    if not moves:
-        return None
+def _matrix(asked: Transforms, size: Size, generator: torch.Generator) -> Matrix:
+    """All moves of one image; those that are not asked for draw nothing."""
     matrix = torch.eye(3)
-    for move in moves:
-        matrix = matrix @ move
+    if asked.scale != (1.0, 1.0):
+        matrix = matrix @ enlargement(*asked.scale, generator)
+    if asked.rotation:
+        matrix = matrix @ rotation(asked.rotation, generator)
+    if asked.jitter:
+        matrix = matrix @ shift(asked.jitter, size, generator)
     return matrix
 
 
-def _noise(asked: Transforms, images: Images, generator: torch.Generator) -> Tensor | None:
+def _noise(
+    asked: Transforms, images: Images, generators: Sequence[torch.Generator]
+) -> Images | None:
     if not asked.noise:
         return None
-    return LEVELS * asked.noise * torch.randn(images.shape[1:], generator=generator).to(images)
+    levels = torch.empty(images.shape)
+    for own, each in zip(levels, generators, strict=True):
+        own.normal_(0, LEVELS * asked.noise, generator=each)
+    return levels.to(images)
 
 
 def _uniform(count: int, generator: torch.Generator) -> Tensor:

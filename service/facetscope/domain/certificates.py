@@ -113,8 +113,8 @@ class Threshold:
 
 THRESHOLDS: Final = (
     Threshold(Measure.PERCENTILE, green=95.0, red=-inf),
-    Threshold(Measure.ACTIVATION_MARGIN, green=0.0, red=-3.0),
-    Threshold(Measure.ROBUST_MARGIN, green=-1.0, red=-4.0),
+    Threshold(Measure.ACTIVATION_MARGIN, green=0.0, red=-4.5),
+    Threshold(Measure.ROBUST_MARGIN, green=-1.0, red=-4.5),
     Threshold(Measure.RETAINED, green=0.5, red=-inf),
     Threshold(Measure.FACET_MARGIN, green=0.0, red=-0.1),
     Threshold(Measure.OUTLYING, green=1.0, red=1.15),

@@ -17,7 +17,7 @@ from facetscope.domain.errors import (
     ObjectiveUnreachableError,
 )
 from facetscope.domain.jobs import Alpha, Start, Synthesis
-from facetscope.domain.recipes import Parameterization, Recipe
+from facetscope.domain.recipes import Recipe
 from facetscope.domain.schedules import Schedule
 from facetscope.domain.units import Layer, Readout
 from facetscope.engine.aims import Aim
@@ -51,7 +51,7 @@ def climb(
                 slopes=traced,
             )
         case Recipe() as recipe:
-            begin = _parameters(batch, synthesis, recipe.parameterization, starts)
+            begin = _parameters(batch, synthesis, recipe, starts)
             starts = begin.picture(begin.start)
             steps = optimize(
                 climbed[Readout.ACTIVATION],
@@ -108,16 +108,17 @@ def _similarities(activations: Tensor, sizes: Sequence[int], layer: Layer | None
 
 
 def _parameters(
-    batch: Sequence[Aim], synthesis: Synthesis, kind: Parameterization, starts: Tensor
+    batch: Sequence[Aim], synthesis: Synthesis, recipe: Recipe, starts: Tensor
 ) -> Parameters:
     """What a recipe varies, beginning at ``starts`` or at noise of its own kind."""
     noises = [aim.generator(synthesis.seed, "start") for aim in batch]
     given = [aim.magnitude for aim in batch if aim.magnitude is not None]
     return parameters(
-        kind,
+        recipe.parameterization,
         starts,
         noise=noises if synthesis.start is Start.NOISE else None,
         magnitude=torch.stack(given).to(starts.device) if given else None,
+        decay=recipe.decay,
     )
 
 

@@ -58,6 +58,7 @@ def recipe_message(recipe: Recipe) -> synthesis_pb2.Recipe:
         ),
         steps=recipe.steps,
         learning_rate=recipe.learning_rate,
+        decay=recipe.decay,
         transforms=synthesis_pb2.Transforms(
             jitter=moves.jitter,
             scale_low=low,

@@ -315,6 +315,7 @@ def _recipe(message: synthesis_pb2.Recipe) -> Recipe:
         penalties=_penalties(message.penalties)
         if message.HasField("penalties")
         else preset.penalties,
+        decay=message.decay if message.HasField("decay") else preset.decay,
     )
 
 

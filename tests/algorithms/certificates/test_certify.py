@@ -49,7 +49,7 @@ def known(readings=READINGS, **changes):
 def certified(images=IMAGES, origins=ORIGINS, asked=None, readings=READINGS, **given):
     generators = [torch.Generator().manual_seed(10 + index) for index in range(len(images))]
     asked = asked or Certification()
-    return list(certify(images, origins, readings, asked, generators=generators, **given))
+    return certify(images, origins, readings, asked, generators=generators, **given)
 
 
 def why(certificate):

@@ -77,6 +77,15 @@ def test_one_facet_has_no_margin():
     assert isnan(found.margins.item())
 
 
+def test_many_members_are_measured_by_a_part_of_them(monkeypatch):
+    """Distances between all images of a set of millions would fill any memory."""
+    members, images = codes(seed=7, count=25), codes(seed=8, count=2)
+    of_one_kind = torch.zeros(25, dtype=torch.long)
+    some = round_trips(images, members[::3], of_one_kind[::3]).outlyings
+    monkeypatch.setattr("facetscope.algorithms.certificates.round_trips.MOST_MEMBERS", 10)
+    torch.testing.assert_close(round_trips(images, members, of_one_kind).outlyings, some)
+
+
 @pytest.mark.parametrize("members", [codes(seed=1, count=NEIGHBOURS), torch.ones(9, 4)])
 def test_few_or_equal_members_know_no_outliers(members):
     """Where no distance is usual, none is unusual."""

@@ -67,3 +67,12 @@ def test_a_generator_goes_on():
     """A second variation is another one."""
     images, same = torch.rand(1, 1, 32, 32), generators(4)
     assert not torch.allclose(variation(images, same), variation(images, same))
+
+
+@pytest.mark.gpu
+def test_variations_are_the_same_on_a_gpu():
+    """Twice the same bytes there, and the CPU's numbers but for rounding."""
+    images = torch.rand(2, 3, 24, 24)
+    first, second = (variation(images.cuda(), generators(1, 2)) for _ in range(2))
+    assert torch.equal(first, second)
+    torch.testing.assert_close(first.cpu(), variation(images, generators(1, 2)))

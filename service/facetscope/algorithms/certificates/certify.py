@@ -1,6 +1,6 @@
 """The certificates of a unit's images: every measure, and the verdict."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -57,7 +57,7 @@ def certify(
     generators: Sequence[torch.Generator],
     reference: Reference | None = None,
     controls: Controls | None = None,
-) -> Iterator[Certificate]:
+) -> list[Certificate]:
     """The certificates of images of one unit, in their order.
 
     It takes a pass of each image for its activation, one for its code, one for its path, one for
@@ -82,10 +82,8 @@ def certify(
         begun = _transferred(begun, images, readings, reference)
     if controls is not None:
         begun = _started(begun, images, origins, controls, reference)
-    for measured, origin in zip(begun, origins, strict=True):
-        yield _judged(
-            measured, origin, Known(certification, readings, reference, controls is not None)
-        )
+    known = Known(certification, readings, reference, starts=controls is not None)
+    return [_judged(*each, known) for each in zip(begun, origins, strict=True)]
 
 
 def _perturbed(

@@ -35,10 +35,8 @@ def chosen_layers(layers: Sequence[Layer], most: int) -> tuple[Layer, ...]:
     wide = [layer for layer in layers if layer.channels >= FEWEST_CHANNELS]
     if len(wide) <= most:
         return tuple(wide)
-    gaps = max(most - 1, 1)
-    return tuple(wide[len(wide) - 1 - place * (len(wide) - 1) // gaps] for place in range(most))[
-        ::-1
-    ]
+    last, gaps = len(wide) - 1, max(most - 1, 1)
+    return tuple(wide[last - place * last // gaps] for place in reversed(range(most)))
 
 
 def rank_correlations(

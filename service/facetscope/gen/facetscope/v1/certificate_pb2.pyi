@@ -60,9 +60,9 @@ class _MeasureEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTy
     on what else is in the set.
     """
     MEASURE_ACTIVATION_MARGIN: _Measure.ValueType  # 2
-    """Certificate.margin. GREEN from 0 on, RED below -3."""
+    """Certificate.margin. GREEN from 0 on, RED below -4.5."""
     MEASURE_ROBUST_MARGIN: _Measure.ValueType  # 3
-    """Certificate.robust_margin. GREEN from -1 on, RED below -4."""
+    """Certificate.robust_margin. GREEN from -1 on, RED below -4.5."""
     MEASURE_RETAINED: _Measure.ValueType  # 4
     """Certificate.retained. GREEN from 0.5 on, never RED."""
     MEASURE_FACET_MARGIN: _Measure.ValueType  # 5
@@ -92,9 +92,9 @@ MEASURE_PERCENTILE: Measure.ValueType  # 1
 on what else is in the set.
 """
 MEASURE_ACTIVATION_MARGIN: Measure.ValueType  # 2
-"""Certificate.margin. GREEN from 0 on, RED below -3."""
+"""Certificate.margin. GREEN from 0 on, RED below -4.5."""
 MEASURE_ROBUST_MARGIN: Measure.ValueType  # 3
-"""Certificate.robust_margin. GREEN from -1 on, RED below -4."""
+"""Certificate.robust_margin. GREEN from -1 on, RED below -4.5."""
 MEASURE_RETAINED: Measure.ValueType  # 4
 """Certificate.retained. GREEN from 0.5 on, never RED."""
 MEASURE_FACET_MARGIN: Measure.ValueType  # 5
@@ -266,7 +266,8 @@ class Certificate(google.protobuf.message.Message):
     outlying: builtins.float
     """Mean distance of the code to the 5 nearest of the unit's own natural images, divided by the 95 %
     quantile of the same for each of these among the others, at least 0: above 1 for an image that is
-    further out than 95 % of them. Unset for 5 images or fewer.
+    further out than 95 % of them. Unset for 5 images or fewer; of more than 2000, a part that is evenly
+    spread stands for all.
     """
     path_similarity: builtins.float
     """Mean of these, in [-1, 1]."""

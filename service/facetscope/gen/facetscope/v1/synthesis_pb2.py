@@ -27,7 +27,7 @@ from . import facet_pb2 as facetscope_dot_v1_dot_facet__pb2
 from . import model_pb2 as facetscope_dot_v1_dot_model__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x66\x61\x63\x65tscope/v1/synthesis.proto\x12\rfacetscope.v1\x1a\x1f\x66\x61\x63\x65tscope/v1/certificate.proto\x1a\x19\x66\x61\x63\x65tscope/v1/facet.proto\x1a\x19\x66\x61\x63\x65tscope/v1/model.proto\"\xc4\x04\n\tSynthesis\x12+\n\x08schedule\x18\x01 \x01(\x0b\x32\x17.facetscope.v1.ScheduleH\x00\x12\'\n\x06recipe\x18\x14 \x01(\x0b\x32\x15.facetscope.v1.RecipeH\x00\x12#\n\x05start\x18\x02 \x01(\x0e\x32\x14.facetscope.v1.Start\x12\x17\n\nnoise_mean\x18\x03 \x01(\x01H\x01\x88\x01\x01\x12\x16\n\tnoise_std\x18\x04 \x01(\x01H\x02\x88\x01\x01\x12\x0c\n\x04seed\x18\x05 \x01(\x04\x12\x18\n\x10preview_interval\x18\x06 \x01(\r\x12\x18\n\x10images_per_start\x18\x07 \x01(\r\x12\x19\n\x11progress_interval\x18\x08 \x01(\r\x12\x14\n\x0ctime_limit_s\x18\t \x01(\x01\x12\x11\n\tdiversity\x18\x0e \x01(\x01\x12\x17\n\x0f\x64iversity_layer\x18\x10 \x01(\t\x12)\n\x08transfer\x18\x0f \x01(\x0b\x32\x17.facetscope.v1.Transfer\x12\x15\n\rlargest_batch\x18\n \x01(\r\x12\x33\n\rcertification\x18\r \x01(\x0b\x32\x1c.facetscope.v1.Certification\x12)\n\x08\x65ncoding\x18\x0b \x01(\x0e\x32\x17.facetscope.v1.Encoding\x12#\n\x05\x61lpha\x18\x0c \x01(\x0e\x32\x14.facetscope.v1.AlphaB\x08\n\x06methodB\r\n\x0b_noise_meanB\x0c\n\n_noise_std\"\x98\x02\n\x06Recipe\x12+\n\x06preset\x18\x01 \x01(\x0e\x32\x1b.facetscope.v1.RecipePreset\x12\x39\n\x10parameterization\x18\x02 \x01(\x0e\x32\x1f.facetscope.v1.Parameterization\x12\x12\n\x05steps\x18\x03 \x01(\rH\x00\x88\x01\x01\x12\x1a\n\rlearning_rate\x18\x04 \x01(\x01H\x01\x88\x01\x01\x12-\n\ntransforms\x18\x05 \x01(\x0b\x32\x19.facetscope.v1.Transforms\x12+\n\tpenalties\x18\x06 \x01(\x0b\x32\x18.facetscope.v1.PenaltiesB\x08\n\x06_stepsB\x10\n\x0e_learning_rate\"d\n\nTransforms\x12\x0e\n\x06jitter\x18\x01 \x01(\x01\x12\x11\n\tscale_low\x18\x02 \x01(\x01\x12\x12\n\nscale_high\x18\x03 \x01(\x01\x12\x10\n\x08rotation\x18\x04 \x01(\x01\x12\r\n\x05noise\x18\x05 \x01(\x01\">\n\tPenalties\x12\x17\n\x0ftotal_variation\x18\x01 \x01(\x01\x12\n\n\x02l2\x18\x02 \x01(\x01\x12\x0c\n\x04\x62lur\x18\x03 \x01(\x01\"w\n\x08Transfer\x12#\n\x05model\x18\x01 \x01(\x0b\x32\x14.facetscope.v1.Model\x12#\n\x05input\x18\x02 \x01(\x0b\x32\x14.facetscope.v1.Input\x12!\n\x04unit\x18\x03 \x01(\x0b\x32\x13.facetscope.v1.Unit\"\x8d\x01\n\x08Schedule\x12-\n\x06preset\x18\x01 \x01(\x0e\x32\x1d.facetscope.v1.SchedulePreset\x12$\n\x06phases\x18\x02 \x03(\x0b\x32\x14.facetscope.v1.Phase\x12\x15\n\rauthors_ramps\x18\x03 \x01(\x08\x12\x15\n\rauthors_steps\x18\x04 \x01(\x08\"\xce\x01\n\x05Phase\x12\r\n\x05steps\x18\x01 \x01(\r\x12\x17\n\x0fstep_size_start\x18\x02 \x01(\x01\x12\x15\n\rstep_size_end\x18\x03 \x01(\x01\x12\x17\n\x0ftv_weight_start\x18\x04 \x01(\x01\x12\x15\n\rtv_weight_end\x18\x05 \x01(\x01\x12\x0e\n\x06window\x18\x06 \x01(\x01\x12\x0e\n\x06margin\x18\x07 \x01(\x01\x12\r\n\x05scale\x18\x08 \x01(\x01\x12\'\n\x07readout\x18\t \x01(\x0e\x32\x16.facetscope.v1.Readout\"\xa3\x01\n\x0cPreviewImage\x12!\n\x04unit\x18\x01 \x01(\x0b\x32\x13.facetscope.v1.Unit\x12\r\n\x05index\x18\x02 \x01(\r\x12\x12\n\nseed_index\x18\x06 \x01(\r\x12\x0c\n\x04step\x18\x03 \x01(\r\x12\x11\n\tobjective\x18\x04 \x01(\x01\x12,\n\x07picture\x18\x05 \x01(\x0b\x32\x1b.facetscope.v1.EncodedImage\"\x9c\x03\n\x10SynthesizedImage\x12!\n\x04unit\x18\x01 \x01(\x0b\x32\x13.facetscope.v1.Unit\x12\r\n\x05index\x18\x02 \x01(\r\x12,\n\x07picture\x18\x03 \x01(\x0b\x32\x1b.facetscope.v1.EncodedImage\x12\x12\n\nactivation\x18\x04 \x01(\x01\x12\x18\n\x0bprobability\x18\x05 \x01(\x01H\x00\x88\x01\x01\x12\x18\n\x10start_activation\x18\x06 \x01(\x01\x12\x36\n\x07natural\x18\x07 \x01(\x0b\x32 .facetscope.v1.NaturalComparisonH\x01\x88\x01\x01\x12\r\n\x05steps\x18\x08 \x01(\r\x12\x12\n\nseed_index\x18\t \x01(\r\x12\x15\n\rstopped_early\x18\n \x01(\x08\x12!\n\x05\x66ield\x18\x0b \x01(\x0b\x32\x12.facetscope.v1.Box\x12/\n\x0b\x63\x65rtificate\x18\x14 \x01(\x0b\x32\x1a.facetscope.v1.CertificateB\x0e\n\x0c_probabilityB\n\n\x08_natural\"H\n\x11NaturalComparison\x12\x0e\n\x06images\x18\x01 \x01(\r\x12\x0f\n\x07maximum\x18\x02 \x01(\x01\x12\x12\n\npercentile\x18\x03 \x01(\x01*\x84\x01\n\x08\x45ncoding\x12\x18\n\x14\x45NCODING_UNSPECIFIED\x10\x00\x12\x10\n\x0c\x45NCODING_PNG\x10\x01\x12\x11\n\rENCODING_JPEG\x10\x02\x12\x11\n\rENCODING_WEBP\x10\x03\x12\x14\n\x10\x45NCODING_FLOAT32\x10\x04\x12\x10\n\x0c\x45NCODING_NPY\x10\x05*]\n\x05\x41lpha\x12\x15\n\x11\x41LPHA_UNSPECIFIED\x10\x00\x12\x0e\n\nALPHA_NONE\x10\x01\x12\x15\n\x11\x41LPHA_ATTRIBUTION\x10\x02\x12\x16\n\x12\x41LPHA_TRANSPARENCY\x10\x03*`\n\x0cRecipePreset\x12\x1d\n\x19RECIPE_PRESET_UNSPECIFIED\x10\x00\x12\x19\n\x15RECIPE_PRESET_FOURIER\x10\x01\x12\x16\n\x12RECIPE_PRESET_MACO\x10\x02*\x8a\x01\n\x10Parameterization\x12 \n\x1cPARAMETERIZATION_UNSPECIFIED\x10\x00\x12\x1b\n\x17PARAMETERIZATION_PIXELS\x10\x01\x12\x1c\n\x18PARAMETERIZATION_FOURIER\x10\x02\x12\x19\n\x15PARAMETERIZATION_MACO\x10\x03*V\n\x05Start\x12\x15\n\x11START_UNSPECIFIED\x10\x00\x12\x14\n\x10START_FACET_MEAN\x10\x01\x12\x0f\n\x0bSTART_NOISE\x10\x02\x12\x0f\n\x0bSTART_GIVEN\x10\x03*\x96\x01\n\x0eSchedulePreset\x12\x1f\n\x1bSCHEDULE_PRESET_UNSPECIFIED\x10\x00\x12\x1e\n\x1aSCHEDULE_PRESET_MEAN_IMAGE\x10\x01\x12!\n\x1dSCHEDULE_PRESET_CENTER_BIASED\x10\x02\x12 \n\x1cSCHEDULE_PRESET_AUTHORS_CODE\x10\x03\x42@\n\x10io.facetscope.v1P\x01Z\x1a\x66\x61\x63\x65tscope/v1;facetscopev1\xaa\x02\rFacetscope.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x66\x61\x63\x65tscope/v1/synthesis.proto\x12\rfacetscope.v1\x1a\x1f\x66\x61\x63\x65tscope/v1/certificate.proto\x1a\x19\x66\x61\x63\x65tscope/v1/facet.proto\x1a\x19\x66\x61\x63\x65tscope/v1/model.proto\"\xc4\x04\n\tSynthesis\x12+\n\x08schedule\x18\x01 \x01(\x0b\x32\x17.facetscope.v1.ScheduleH\x00\x12\'\n\x06recipe\x18\x14 \x01(\x0b\x32\x15.facetscope.v1.RecipeH\x00\x12#\n\x05start\x18\x02 \x01(\x0e\x32\x14.facetscope.v1.Start\x12\x17\n\nnoise_mean\x18\x03 \x01(\x01H\x01\x88\x01\x01\x12\x16\n\tnoise_std\x18\x04 \x01(\x01H\x02\x88\x01\x01\x12\x0c\n\x04seed\x18\x05 \x01(\x04\x12\x18\n\x10preview_interval\x18\x06 \x01(\r\x12\x18\n\x10images_per_start\x18\x07 \x01(\r\x12\x19\n\x11progress_interval\x18\x08 \x01(\r\x12\x14\n\x0ctime_limit_s\x18\t \x01(\x01\x12\x11\n\tdiversity\x18\x0e \x01(\x01\x12\x17\n\x0f\x64iversity_layer\x18\x10 \x01(\t\x12)\n\x08transfer\x18\x0f \x01(\x0b\x32\x17.facetscope.v1.Transfer\x12\x15\n\rlargest_batch\x18\n \x01(\r\x12\x33\n\rcertification\x18\r \x01(\x0b\x32\x1c.facetscope.v1.Certification\x12)\n\x08\x65ncoding\x18\x0b \x01(\x0e\x32\x17.facetscope.v1.Encoding\x12#\n\x05\x61lpha\x18\x0c \x01(\x0e\x32\x14.facetscope.v1.AlphaB\x08\n\x06methodB\r\n\x0b_noise_meanB\x0c\n\n_noise_std\"\xb6\x02\n\x06Recipe\x12+\n\x06preset\x18\x01 \x01(\x0e\x32\x1b.facetscope.v1.RecipePreset\x12\x39\n\x10parameterization\x18\x02 \x01(\x0e\x32\x1f.facetscope.v1.Parameterization\x12\x12\n\x05steps\x18\x03 \x01(\rH\x00\x88\x01\x01\x12\x1a\n\rlearning_rate\x18\x04 \x01(\x01H\x01\x88\x01\x01\x12-\n\ntransforms\x18\x05 \x01(\x0b\x32\x19.facetscope.v1.Transforms\x12+\n\tpenalties\x18\x06 \x01(\x0b\x32\x18.facetscope.v1.Penalties\x12\x12\n\x05\x64\x65\x63\x61y\x18\x07 \x01(\x01H\x02\x88\x01\x01\x42\x08\n\x06_stepsB\x10\n\x0e_learning_rateB\x08\n\x06_decay\"d\n\nTransforms\x12\x0e\n\x06jitter\x18\x01 \x01(\x01\x12\x11\n\tscale_low\x18\x02 \x01(\x01\x12\x12\n\nscale_high\x18\x03 \x01(\x01\x12\x10\n\x08rotation\x18\x04 \x01(\x01\x12\r\n\x05noise\x18\x05 \x01(\x01\">\n\tPenalties\x12\x17\n\x0ftotal_variation\x18\x01 \x01(\x01\x12\n\n\x02l2\x18\x02 \x01(\x01\x12\x0c\n\x04\x62lur\x18\x03 \x01(\x01\"w\n\x08Transfer\x12#\n\x05model\x18\x01 \x01(\x0b\x32\x14.facetscope.v1.Model\x12#\n\x05input\x18\x02 \x01(\x0b\x32\x14.facetscope.v1.Input\x12!\n\x04unit\x18\x03 \x01(\x0b\x32\x13.facetscope.v1.Unit\"\x8d\x01\n\x08Schedule\x12-\n\x06preset\x18\x01 \x01(\x0e\x32\x1d.facetscope.v1.SchedulePreset\x12$\n\x06phases\x18\x02 \x03(\x0b\x32\x14.facetscope.v1.Phase\x12\x15\n\rauthors_ramps\x18\x03 \x01(\x08\x12\x15\n\rauthors_steps\x18\x04 \x01(\x08\"\xce\x01\n\x05Phase\x12\r\n\x05steps\x18\x01 \x01(\r\x12\x17\n\x0fstep_size_start\x18\x02 \x01(\x01\x12\x15\n\rstep_size_end\x18\x03 \x01(\x01\x12\x17\n\x0ftv_weight_start\x18\x04 \x01(\x01\x12\x15\n\rtv_weight_end\x18\x05 \x01(\x01\x12\x0e\n\x06window\x18\x06 \x01(\x01\x12\x0e\n\x06margin\x18\x07 \x01(\x01\x12\r\n\x05scale\x18\x08 \x01(\x01\x12\'\n\x07readout\x18\t \x01(\x0e\x32\x16.facetscope.v1.Readout\"\xa3\x01\n\x0cPreviewImage\x12!\n\x04unit\x18\x01 \x01(\x0b\x32\x13.facetscope.v1.Unit\x12\r\n\x05index\x18\x02 \x01(\r\x12\x12\n\nseed_index\x18\x06 \x01(\r\x12\x0c\n\x04step\x18\x03 \x01(\r\x12\x11\n\tobjective\x18\x04 \x01(\x01\x12,\n\x07picture\x18\x05 \x01(\x0b\x32\x1b.facetscope.v1.EncodedImage\"\x9c\x03\n\x10SynthesizedImage\x12!\n\x04unit\x18\x01 \x01(\x0b\x32\x13.facetscope.v1.Unit\x12\r\n\x05index\x18\x02 \x01(\r\x12,\n\x07picture\x18\x03 \x01(\x0b\x32\x1b.facetscope.v1.EncodedImage\x12\x12\n\nactivation\x18\x04 \x01(\x01\x12\x18\n\x0bprobability\x18\x05 \x01(\x01H\x00\x88\x01\x01\x12\x18\n\x10start_activation\x18\x06 \x01(\x01\x12\x36\n\x07natural\x18\x07 \x01(\x0b\x32 .facetscope.v1.NaturalComparisonH\x01\x88\x01\x01\x12\r\n\x05steps\x18\x08 \x01(\r\x12\x12\n\nseed_index\x18\t \x01(\r\x12\x15\n\rstopped_early\x18\n \x01(\x08\x12!\n\x05\x66ield\x18\x0b \x01(\x0b\x32\x12.facetscope.v1.Box\x12/\n\x0b\x63\x65rtificate\x18\x14 \x01(\x0b\x32\x1a.facetscope.v1.CertificateB\x0e\n\x0c_probabilityB\n\n\x08_natural\"H\n\x11NaturalComparison\x12\x0e\n\x06images\x18\x01 \x01(\r\x12\x0f\n\x07maximum\x18\x02 \x01(\x01\x12\x12\n\npercentile\x18\x03 \x01(\x01*\x84\x01\n\x08\x45ncoding\x12\x18\n\x14\x45NCODING_UNSPECIFIED\x10\x00\x12\x10\n\x0c\x45NCODING_PNG\x10\x01\x12\x11\n\rENCODING_JPEG\x10\x02\x12\x11\n\rENCODING_WEBP\x10\x03\x12\x14\n\x10\x45NCODING_FLOAT32\x10\x04\x12\x10\n\x0c\x45NCODING_NPY\x10\x05*]\n\x05\x41lpha\x12\x15\n\x11\x41LPHA_UNSPECIFIED\x10\x00\x12\x0e\n\nALPHA_NONE\x10\x01\x12\x15\n\x11\x41LPHA_ATTRIBUTION\x10\x02\x12\x16\n\x12\x41LPHA_TRANSPARENCY\x10\x03*`\n\x0cRecipePreset\x12\x1d\n\x19RECIPE_PRESET_UNSPECIFIED\x10\x00\x12\x19\n\x15RECIPE_PRESET_FOURIER\x10\x01\x12\x16\n\x12RECIPE_PRESET_MACO\x10\x02*\x8a\x01\n\x10Parameterization\x12 \n\x1cPARAMETERIZATION_UNSPECIFIED\x10\x00\x12\x1b\n\x17PARAMETERIZATION_PIXELS\x10\x01\x12\x1c\n\x18PARAMETERIZATION_FOURIER\x10\x02\x12\x19\n\x15PARAMETERIZATION_MACO\x10\x03*V\n\x05Start\x12\x15\n\x11START_UNSPECIFIED\x10\x00\x12\x14\n\x10START_FACET_MEAN\x10\x01\x12\x0f\n\x0bSTART_NOISE\x10\x02\x12\x0f\n\x0bSTART_GIVEN\x10\x03*\x96\x01\n\x0eSchedulePreset\x12\x1f\n\x1bSCHEDULE_PRESET_UNSPECIFIED\x10\x00\x12\x1e\n\x1aSCHEDULE_PRESET_MEAN_IMAGE\x10\x01\x12!\n\x1dSCHEDULE_PRESET_CENTER_BIASED\x10\x02\x12 \n\x1cSCHEDULE_PRESET_AUTHORS_CODE\x10\x03\x42@\n\x10io.facetscope.v1P\x01Z\x1a\x66\x61\x63\x65tscope/v1;facetscopev1\xaa\x02\rFacetscope.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,36 +35,36 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'synthesis_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\020io.facetscope.v1P\001Z\032facetscope/v1;facetscopev1\252\002\rFacetscope.V1'
-  _globals['_ENCODING']._serialized_start=2297
-  _globals['_ENCODING']._serialized_end=2429
-  _globals['_ALPHA']._serialized_start=2431
-  _globals['_ALPHA']._serialized_end=2524
-  _globals['_RECIPEPRESET']._serialized_start=2526
-  _globals['_RECIPEPRESET']._serialized_end=2622
-  _globals['_PARAMETERIZATION']._serialized_start=2625
-  _globals['_PARAMETERIZATION']._serialized_end=2763
-  _globals['_START']._serialized_start=2765
-  _globals['_START']._serialized_end=2851
-  _globals['_SCHEDULEPRESET']._serialized_start=2854
-  _globals['_SCHEDULEPRESET']._serialized_end=3004
+  _globals['_ENCODING']._serialized_start=2327
+  _globals['_ENCODING']._serialized_end=2459
+  _globals['_ALPHA']._serialized_start=2461
+  _globals['_ALPHA']._serialized_end=2554
+  _globals['_RECIPEPRESET']._serialized_start=2556
+  _globals['_RECIPEPRESET']._serialized_end=2652
+  _globals['_PARAMETERIZATION']._serialized_start=2655
+  _globals['_PARAMETERIZATION']._serialized_end=2793
+  _globals['_START']._serialized_start=2795
+  _globals['_START']._serialized_end=2881
+  _globals['_SCHEDULEPRESET']._serialized_start=2884
+  _globals['_SCHEDULEPRESET']._serialized_end=3034
   _globals['_SYNTHESIS']._serialized_start=136
   _globals['_SYNTHESIS']._serialized_end=716
   _globals['_RECIPE']._serialized_start=719
-  _globals['_RECIPE']._serialized_end=999
-  _globals['_TRANSFORMS']._serialized_start=1001
-  _globals['_TRANSFORMS']._serialized_end=1101
-  _globals['_PENALTIES']._serialized_start=1103
-  _globals['_PENALTIES']._serialized_end=1165
-  _globals['_TRANSFER']._serialized_start=1167
-  _globals['_TRANSFER']._serialized_end=1286
-  _globals['_SCHEDULE']._serialized_start=1289
-  _globals['_SCHEDULE']._serialized_end=1430
-  _globals['_PHASE']._serialized_start=1433
-  _globals['_PHASE']._serialized_end=1639
-  _globals['_PREVIEWIMAGE']._serialized_start=1642
-  _globals['_PREVIEWIMAGE']._serialized_end=1805
-  _globals['_SYNTHESIZEDIMAGE']._serialized_start=1808
-  _globals['_SYNTHESIZEDIMAGE']._serialized_end=2220
-  _globals['_NATURALCOMPARISON']._serialized_start=2222
-  _globals['_NATURALCOMPARISON']._serialized_end=2294
+  _globals['_RECIPE']._serialized_end=1029
+  _globals['_TRANSFORMS']._serialized_start=1031
+  _globals['_TRANSFORMS']._serialized_end=1131
+  _globals['_PENALTIES']._serialized_start=1133
+  _globals['_PENALTIES']._serialized_end=1195
+  _globals['_TRANSFER']._serialized_start=1197
+  _globals['_TRANSFER']._serialized_end=1316
+  _globals['_SCHEDULE']._serialized_start=1319
+  _globals['_SCHEDULE']._serialized_end=1460
+  _globals['_PHASE']._serialized_start=1463
+  _globals['_PHASE']._serialized_end=1669
+  _globals['_PREVIEWIMAGE']._serialized_start=1672
+  _globals['_PREVIEWIMAGE']._serialized_end=1835
+  _globals['_SYNTHESIZEDIMAGE']._serialized_start=1838
+  _globals['_SYNTHESIZEDIMAGE']._serialized_end=2250
+  _globals['_NATURALCOMPARISON']._serialized_start=2252
+  _globals['_NATURALCOMPARISON']._serialized_end=2324
 # @@protoc_insertion_point(module_scope)

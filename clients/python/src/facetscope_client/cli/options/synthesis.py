@@ -168,6 +168,16 @@ class SynthesisOptions:
         ),
     ] = 0
 
+    diversity: Annotated[
+        float,
+        _synthesis(
+            min=0.0,
+            metavar="WEIGHT",
+            show_default=False,
+            help="Subtract so much of what images of a unit have in common. Default: 0.",
+        ),
+    ] = 0.0
+
     def message(self, seed: int, start: Start.ValueType = START_UNSPECIFIED) -> Synthesis:
         """The message, with the seed that it shares with the discovery, and a kind of start.
 
@@ -187,5 +197,6 @@ class SynthesisOptions:
             images_per_start=self.images_per_facet,
             time_limit_s=self.time_limit,
             largest_batch=self.batch,
+            diversity=self.diversity,
             certification=Certification() if self.certify else None,
         )

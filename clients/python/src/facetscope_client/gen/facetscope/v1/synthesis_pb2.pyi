@@ -94,15 +94,15 @@ class _AlphaEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumType
     times its difference from the image's mean colour, in absolute value, summed over channels.
     """
     ALPHA_TRANSPARENCY: _Alpha.ValueType  # 3
-    """Where the image was drawn: the mean over all steps of the absolute gradient of what is maximized with
-    respect to each pixel, summed over channels (Fel et al. 2023, MACO). It also shows what an image owes to
-    earlier steps, and is less noisy.
+    """Where the image was drawn: the absolute gradient of what is maximized with respect to each pixel,
+    summed over channels, in the mean over all steps whose crop had the pixel (Fel et al. 2023, MACO). It
+    also shows what an image owes to earlier steps, and is less noisy.
     """
 
 class Alpha(_Alpha, metaclass=_AlphaEnumTypeWrapper):
     """What the alpha channel of a synthesized image is made of: for each pixel, how much it matters to the
     unit. In pictures, 0 is transparent and 255 opaque; in tensors it is one more channel in [0, 255], the
-    last. Maps are smoothed over a 64th of the shorter side, and scaled so that the largest 1 % of their
+    last. Maps are smoothed over a 32nd of the shorter side, and scaled so that the largest 5 % of their
     pixels are opaque. Colours are not changed, and what is told of an image is told of its colours alone.
     """
 
@@ -115,9 +115,9 @@ ALPHA_ATTRIBUTION: Alpha.ValueType  # 2
 times its difference from the image's mean colour, in absolute value, summed over channels.
 """
 ALPHA_TRANSPARENCY: Alpha.ValueType  # 3
-"""Where the image was drawn: the mean over all steps of the absolute gradient of what is maximized with
-respect to each pixel, summed over channels (Fel et al. 2023, MACO). It also shows what an image owes to
-earlier steps, and is less noisy.
+"""Where the image was drawn: the absolute gradient of what is maximized with respect to each pixel,
+summed over channels, in the mean over all steps whose crop had the pixel (Fel et al. 2023, MACO). It
+also shows what an image owes to earlier steps, and is less noisy.
 """
 Global___Alpha: typing_extensions.TypeAlias = Alpha
 
@@ -382,6 +382,7 @@ class Recipe(google.protobuf.message.Message):
     LEARNING_RATE_FIELD_NUMBER: builtins.int
     TRANSFORMS_FIELD_NUMBER: builtins.int
     PENALTIES_FIELD_NUMBER: builtins.int
+    DECAY_FIELD_NUMBER: builtins.int
     preset: Global___RecipePreset.ValueType
     """What to take what is unset from. If unspecified, by the parameterization: MACO for MACO, else
     FOURIER.
@@ -393,6 +394,10 @@ class Recipe(google.protobuf.message.Message):
     learning_rate: builtins.float
     """Learning rate of Adam, in units of what is varied, in (0, 100]. If unset, the preset's. One that is
     too large ends the call with reason `ASCENT_DIVERGED`.
+    """
+    decay: builtins.float
+    """Of FOURIER: the power of a frequency by which it counts less than lower ones, in [0, 3]. If unset,
+    the preset's.
     """
     @property
     def transforms(self) -> Global___Transforms:
@@ -413,9 +418,12 @@ class Recipe(google.protobuf.message.Message):
         learning_rate: builtins.float | None = ...,
         transforms: Global___Transforms | None = ...,
         penalties: Global___Penalties | None = ...,
+        decay: builtins.float | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_learning_rate", b"_learning_rate", "_steps", b"_steps", "learning_rate", b"learning_rate", "penalties", b"penalties", "steps", b"steps", "transforms", b"transforms"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_learning_rate", b"_learning_rate", "_steps", b"_steps", "learning_rate", b"learning_rate", "parameterization", b"parameterization", "penalties", b"penalties", "preset", b"preset", "steps", b"steps", "transforms", b"transforms"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_decay", b"_decay", "_learning_rate", b"_learning_rate", "_steps", b"_steps", "decay", b"decay", "learning_rate", b"learning_rate", "penalties", b"penalties", "steps", b"steps", "transforms", b"transforms"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_decay", b"_decay", "_learning_rate", b"_learning_rate", "_steps", b"_steps", "decay", b"decay", "learning_rate", b"learning_rate", "parameterization", b"parameterization", "penalties", b"penalties", "preset", b"preset", "steps", b"steps", "transforms", b"transforms"]) -> None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_decay", b"_decay"]) -> typing.Literal["decay"] | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_learning_rate", b"_learning_rate"]) -> typing.Literal["learning_rate"] | None: ...
     @typing.overload
