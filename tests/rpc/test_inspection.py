@@ -246,7 +246,7 @@ async def test_the_authors_ways_are_read(stub, engine, asked, understood):
     async for _ in stub.InspectUnits(request):
         pass
     (job,) = engine.jobs
-    assert job.synthesis.schedule == understood
+    assert job.synthesis.method == understood
 
 
 async def test_a_direction_is_read_and_given_back(stub, engine):
