@@ -27,7 +27,7 @@ from facetscope.algorithms.facets import discover
 from facetscope.domain.certificates import Certification, Level
 from facetscope.domain.jobs import AllImages, Discovery, ImageSet, InlineImage
 from facetscope.domain.schedules import MEAN_IMAGE
-from facetscope.domain.units import Unit
+from facetscope.domain.units import Readout, Unit
 from facetscope.engine.image_sets import Decoding, OpenImageSet
 
 SEEDS = range(100, 104)
@@ -162,7 +162,7 @@ class Photos:
         phases = (replace(p, steps=round(p.steps * PART)) for p in MEAN_IMAGE.phases)
         began = time.process_time()
         for step in ascend(
-            self.target.objectives(),
+            {Readout.ACTIVATION: self.target.activation},
             starts,
             schedule=replace(MEAN_IMAGE, phases=tuple(phases)),
             generators=[generator(index) for index in range(len(starts))],
@@ -214,9 +214,9 @@ class Photos:
         path = network.reading([layer.name for layer in layers])
         coding = network.reading([code.name])
         logits = self.other.network.reading([self.other.network.classifier()[0]])
-        activation = next(iter(self.target.objectives().values()))
+
         return Readings(
-            activations=activation,
+            activations=self.target.activation,
             codes=lambda images: codes_of(coding(preprocessing(images))[0], code.channel_axis),
             path=lambda images: [
                 codes_of(values, layer.channel_axis)

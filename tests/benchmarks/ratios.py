@@ -125,7 +125,7 @@ def recipes():
     file, spec = MODELS["EfficientNet-Lite0"]
     model = OpenModel("", ASSETS / "models" / file, spec, Precision.FLOAT32, torch.device("cpu"))
     target = model.target(UNIT)
-    objective = target.objectives()[Readout.ACTIVATION]
+    objective = target.activation
     reading = model.network.reading([target.layer.name])
     noise = torch.Generator().manual_seed(0)
     start = 255 * torch.rand(BATCH, *target.shape, generator=noise)
@@ -153,7 +153,7 @@ def service():
     file, spec = MODELS["EfficientNet-Lite0"]
     path = ASSETS / "models" / file
     plan = Schedule((Phase(STEPS, (1.0, 1.0), (0.4, 0.4)),))
-    synthesis = Synthesis(schedule=plan, start=Start.NOISE)
+    synthesis = Synthesis(method=plan, start=Start.NOISE)
     job = MaximizeActivation(model="m", unit=UNIT, input=spec, synthesis=synthesis, count=BATCH)
     inspector = Inspector(device="cpu", threads=torch.get_num_threads())
     through, library = [], []

@@ -123,7 +123,7 @@ def test_when_time_is_up_images_are_sent_as_they_are(model):
     synthesis = replace(SHORT, time_limit_s=6.0, largest_batch=2)
     events, _ = made(aims(model, [1], synthesis, starts=4), synthesis, clock=lambda: next(ticks))
     found = [(image.steps, image.stopped_early) for image in images_of(events).values()]
-    assert found == [(2, True)] * 2 + [(0, True)] * 2
+    assert found == [(2, True)] * 2 + [(1, True)] * 2
     done, _ = made(aims(model, [1], SHORT), SHORT)
     assert [(each.steps, each.stopped_early) for each in images_of(done).values()] == [
         (3, False),

@@ -74,7 +74,7 @@ class Studio:
         self._size: int | None = None
         self._clock = clock
         self._free = free
-        self._end = clock() + (synthesis.time_limit_s or inf)
+        self._seconds_left = synthesis.time_limit_s or inf
 
     def make(self, aims: Sequence[Aim], certifier: Certifier | None = None) -> Events:
         """Take images of one unit in, and make those that fill a batch.
@@ -178,9 +178,14 @@ class Studio:
         return min(wanted, self._size)
 
     def _ascended(self, batch: Sequence[Aim]) -> Generator[Progress | Preview, None, list[Made]]:
-        """Ascend together, until the last step or until the time of this batch is up."""
+        """Ascend together, until the last step or until the time of this batch is up.
+
+        It has the part of the time left that its images are of the images left.
+        """
         synthesis = self._synthesis
-        deadline = self._deadline(len(batch))
+        began = self._clock()
+        share = len(batch) / max(len(batch), self._left)
+        deadline = began + self._seconds_left * share
         progress = Telling(batch, synthesis, self._steps_done, self._total(len(batch)))
         yield progress.begun()
         starts, steps = climb(batch, synthesis, self._diversity_layer)
@@ -192,6 +197,7 @@ class Studio:
                 transparency.add(step.slope)
             if self._clock() >= deadline:
                 break
+        self._seconds_left = max(0.0, self._seconds_left - (self._clock() - began))
         early = taken < synthesis.method.steps
         alphas = self._alphas(batch, images, transparency if taken else None)
         return [
@@ -216,11 +222,6 @@ class Studio:
         """Steps of all batches that are known of."""
         batches = ceil(len(self._pending) / size)
         return self._steps_done + batches * self._synthesis.method.steps
-
-    def _deadline(self, images: int) -> float:
-        """When the time of a batch is up: it has the part of what is left that its images are."""
-        now = self._clock()
-        return now + max(0.0, self._end - now) * images / max(images, self._left)
 
 
 def cost(synthesis: Synthesis, target: Target) -> int:

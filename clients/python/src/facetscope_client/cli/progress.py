@@ -27,6 +27,7 @@ PHASES: Final = {
     pb.WORK_PHASE_ENCODING_IMAGES: "encoding images",
     pb.WORK_PHASE_CLUSTERING: "finding facets",
     pb.WORK_PHASE_SYNTHESIZING: "synthesizing",
+    pb.WORK_PHASE_CERTIFYING: "certifying",
 }
 """What each phase of the work is called."""
 
