@@ -80,7 +80,7 @@ def maximize(inspector, tmp_path):
             mean=(0.0,),
             std=(1.0,),
         )
-        synthesis = Synthesis(start=Start.NOISE, schedule=plan)
+        synthesis = Synthesis(start=Start.NOISE, method=plan)
         job = MaximizeActivation(model=digest, unit=unit, input=colours, synthesis=synthesis)
         events = inspector.run(job, {digest: path})
         (image,) = [event for event in events if isinstance(event, SynthesizedImage)]
