@@ -1,13 +1,14 @@
 """A second gradient wakes silent rectifiers, and changes nothing else."""
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from onnx import TensorProto, helper, numpy_helper
 from tests import networks
 from torch import nn
 
-from facetscope.models.files import example
+from facetscope.models.files import example, open_model
 from facetscope.models.network import Network
 from facetscope.models.onnx import translate
 from facetscope.models.redirecting import redirected
