@@ -79,7 +79,7 @@ def every(inspector, others, subject, known):
     """What every method draws, its name, and whether each picture is of a facet."""
     for method in METHODS:
         drawn = kept(subject, method.name, lambda: draw(inspector, subject, known, method))
-        yield method.name, drawn, method.from_facets
+        yield method.name, drawn, method.of_facets
     for tool in TOOLS:
         count = len(known.starts)
         work = lambda: others.draw(tool, subject.model, subject.unit, count)[0]  # noqa: E731

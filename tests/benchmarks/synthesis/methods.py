@@ -6,6 +6,7 @@ import subprocess
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
@@ -16,10 +17,12 @@ from tests.benchmarks.synthesis.subjects import OUT
 
 from facetscope.domain.events import SynthesizedImage
 from facetscope.domain.jobs import MaximizeActivation, Start, Synthesis
-from facetscope.domain.schedules import CENTER_BIASED, MEAN_IMAGE
+from facetscope.domain.schedules import CENTER_BIASED, MEAN_IMAGE, Schedule
 
 ROOT = Path(__file__).parents[3]
 PYTHON = ROOT / ".venv-peers" / "bin" / "python"
+
+LOG = OUT / "peers.log"
 
 EVALUATIONS = MEAN_IMAGE.steps
 """Of the network for each picture of another tool: as many as our default takes."""
@@ -34,22 +37,29 @@ class Method:
 
     Attributes:
         name: In tables and files.
-        synthesis: How; ``Start.GIVEN`` begins at the facets' mean images.
+        schedule: The phases of the ascent.
+        start: ``GIVEN`` begins at the mean images of the facets.
     """
 
     name: str
-    synthesis: Synthesis
+    schedule: Schedule
+    start: Start
 
     @property
-    def from_facets(self):
+    def of_facets(self):
         """Whether each picture is of a facet."""
-        return self.synthesis.start is Start.GIVEN
+        return self.start is Start.GIVEN
+
+    @property
+    def synthesis(self):
+        """What a job is asked for."""
+        return Synthesis(schedule=self.schedule, start=self.start)
 
 
 METHODS = (
-    Method("mean-image", Synthesis(schedule=MEAN_IMAGE, start=Start.GIVEN)),
-    Method("center-biased", Synthesis(schedule=CENTER_BIASED, start=Start.GIVEN)),
-    Method("center-biased, noise", Synthesis(schedule=CENTER_BIASED, start=Start.NOISE)),
+    Method("mean-image", MEAN_IMAGE, Start.GIVEN),
+    Method("center-biased", CENTER_BIASED, Start.GIVEN),
+    Method("center-biased, noise", CENTER_BIASED, Start.NOISE),
 )
 
 
@@ -78,13 +88,15 @@ def kept(subject, name, draw):
 
 def draw(inspector, subject, ground, method):
     """Ours: a picture for each facet, or as many from noise."""
-    starts = inline(np.moveaxis(ground.starts, 1, 3).squeeze(), range(len(ground.starts))).inline
+    levels = np.moveaxis(ground.starts, 1, 3)
+    grey = levels.shape[3] == 1
+    starts = inline(levels[..., 0] if grey else levels, range(len(levels))).inline
     job = MaximizeActivation(
         model=str(subject.model.path),
         unit=subject.unit,
         input=subject.model.spec,
         synthesis=method.synthesis,
-        starts=starts if method.from_facets else (),
+        starts=starts if method.of_facets else (),
         count=len(starts),
     )
     events = inspector.run(job, {job.model: subject.model.path})
@@ -96,13 +108,14 @@ def draw(inspector, subject, ground, method):
 class Peers:
     """The other tools, in a process of their own environment."""
 
-    def __init__(self, process):
-        """Speak with ``process``."""
+    def __init__(self, process, folder):
+        """Speak with ``process``, and exchange files through ``folder``."""
         self._process = process
+        self._folder = folder
 
     def draw(self, tool, model, unit, count, **asked):
         """What a tool drew, and what it says that it cost."""
-        network, out = OUT / "peer-network.pt", OUT / "peer-pictures.npy"
+        network, out = self._folder / "network.pt", self._folder / "pictures.npy"
         torch.save(model.module, network)
         told = {
             "evaluations": EVALUATIONS,
@@ -125,7 +138,7 @@ class Peers:
         print(json.dumps(asdict(task)), file=self._process.stdin, flush=True)
         answer = self._process.stdout.readline()
         if not answer:
-            raise RuntimeError(f"{tool} ended its process; see {OUT / 'peers.log'}")
+            raise RuntimeError(f"{tool} ended its process; see {LOG}")
         cost = json.loads(answer)
         levels = np.clip(np.round(255 * np.load(out)), 0, 255).astype(np.uint8)
         if levels.shape[1] > task.channels:
@@ -146,7 +159,8 @@ def peers():
     told = os.environ | {"MPLBACKEND": "agg"}
     command = [str(PYTHON), "-m", "tests.benchmarks.synthesis.peers"]
     with (
-        (OUT / "peers.log").open("w") as log,
+        TemporaryDirectory() as folder,
+        LOG.open("a") as log,
         subprocess.Popen(
             command,
             cwd=ROOT,
@@ -157,5 +171,5 @@ def peers():
             stderr=log,
         ) as process,
     ):
-        yield Peers(process)
+        yield Peers(process, Path(folder))
         process.stdin.close()

@@ -66,16 +66,16 @@ def paces(inspector, peers, tools):
 
 def ours(inspector, model, unit, method):
     """Seconds of an evaluation, by a job from noise."""
-    schedule = shortened(method.synthesis.schedule)
+    shorter = replace(method, schedule=shortened(method.schedule), start=Start.NOISE)
     job = MaximizeActivation(
         model=str(model.path),
         unit=unit,
         input=model.spec,
-        synthesis=replace(method.synthesis, schedule=schedule, start=Start.NOISE),
+        synthesis=shorter.synthesis,
         count=PICTURES,
     )
     seconds = timed(lambda: list(inspector.run(job, {job.model: model.path})))
-    return seconds / schedule.steps, 1.0
+    return seconds / shorter.schedule.steps, 1.0
 
 
 def shortened(schedule):

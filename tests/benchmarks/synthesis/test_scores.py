@@ -1,10 +1,15 @@
 """Scores are what their definitions say, written slowly; and networks are those of the files."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from tests import assets
-from tests.benchmarks.synthesis import scores, subjects
+from tests.benchmarks.synthesis import methods, scores, speed, subjects
+from tests.benchmarks.synthesis.networks import Seen
+
+from facetscope.domain.schedules import MEAN_IMAGE
 
 
 @pytest.fixture
@@ -84,3 +89,26 @@ def test_tools_are_given_the_network_of_the_file(path):
         model.opened.preprocessing(255 * pictures)
     )
     torch.testing.assert_close(model.module(pictures), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_a_shorter_schedule_is_the_same_mixture():
+    """A step with strong smoothing takes longer, so speed is that of all phases in proportion."""
+    shorter = speed.shortened(MEAN_IMAGE)
+    assert [phase.steps for phase in shorter.phases] == [10, 8, 1, 1]
+    assert [replace(phase, steps=1) for phase in shorter.phases] == [
+        replace(phase, steps=1) for phase in MEAN_IMAGE.phases
+    ]
+
+
+def test_a_grey_network_sees_what_tools_draw_in_colour():
+    """Two of the tools draw nothing but three channels, at sizes of their own."""
+    seen = Seen(torch.nn.Identity(), [2.0], [-1.0], size=4)
+    picture = torch.tensor([0.0, 0.5, 1.0]).reshape(1, 3, 1, 1).expand(1, 3, 8, 8)
+    torch.testing.assert_close(seen(picture), torch.zeros(1, 1, 4, 4))
+
+
+def test_without_the_tools_the_way_to_them_is_named(monkeypatch, tmp_path):
+    """They are not among what set-up installs."""
+    monkeypatch.setattr(methods, "PYTHON", tmp_path / "python")
+    with pytest.raises(FileNotFoundError, match="make peers"), methods.peers():
+        pass
