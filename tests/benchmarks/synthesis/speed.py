@@ -46,7 +46,7 @@ def paces(inspector, peers, tools):
         model = real(file)
         works = {
             (method.name, "none"): lambda method=method: ours(inspector, model, unit, method)
-            for method in METHODS
+            for method in {each.schedule: each for each in reversed(METHODS)}.values()
         }
         for tool in tools:
             for weights in ("with gradients", "frozen"):
