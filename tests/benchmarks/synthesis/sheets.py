@@ -6,8 +6,8 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 SHEET = Path(__file__).parents[3] / "docs" / "images" / "recipes.png"
-SIDE, GAP, MARGIN, HEAD = 104, 3, 118, 18
-COLOURS = 96
+SIDE, GAP, MARGIN, HEAD = 96, 3, 118, 18
+COLOURS = 64
 """Of the sheet's palette, which keeps the file small."""
 
 
