@@ -8,7 +8,7 @@ from sklearn.metrics import adjusted_rand_score
 from threadpoolctl import threadpool_limits
 
 from facetscope.algorithms.facets import discover
-from facetscope.domain.errors import TooFewImagesError
+from facetscope.domain.errors import InvalidFieldError, TooFewImagesError
 from facetscope.domain.jobs import Discovery
 
 
@@ -177,3 +177,13 @@ def test_codes_that_are_no_numbers_are_refused(value):
     codes[3, 2] = value
     with pytest.raises(ValueError, match="NaN or infinity"):
         found(codes, 2)
+
+
+def test_a_number_of_facets_may_be_numpys():
+    """It often comes out of an array, and is a number like any other."""
+    codes = np.random.default_rng(0).normal(size=(30, 4))
+    asked = Discovery(facets=np.int64(3))
+    assert (type(asked.facets), asked) == (int, Discovery(facets=3))
+    assert len(discover(codes, asked).facets) == 3
+    with pytest.raises(InvalidFieldError):
+        Discovery(facets=np.int64(0))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum
 from math import inf
+from operator import index
 from typing import Final
 
 from facetscope.domain.certificates import Certification
@@ -236,6 +237,8 @@ class Discovery:
     undecodable_limit: float = 1.0
 
     def __post_init__(self) -> None:
+        if not isinstance(self.facets, FacetRange | None):
+            object.__setattr__(self, "facets", index(self.facets))  # numpy's are integers too
         self._check_number()
         _check("discovery.bootstraps", self.bootstraps, 2, 1000)
         _check("discovery.components", self.components, 2, 4096)
