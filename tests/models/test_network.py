@@ -17,6 +17,8 @@ IMAGES = torch.rand(3, 3, 8, 8, generator=torch.Generator().manual_seed(0))
 STORED = {
     "kernel": np.random.default_rng(0).normal(size=(12, 3, 3, 3)).astype(np.float32),
     "weights": np.random.default_rng(1).normal(size=(12, 5)).astype(np.float32),
+    "square": np.random.default_rng(2).normal(size=(12, 12)).astype(np.float32),
+    "pixels": np.random.default_rng(3).normal(size=(192, 12)).astype(np.float32),
 }
 CLASSIFIER = [
     node("Conv", ["x", "kernel"], ["conv"], "first"),
@@ -27,8 +29,8 @@ CLASSIFIER = [
 SOFTMAX = node("Softmax", ["logits"], ["probabilities"], axis=1)
 
 
-def network(*nodes, outputs=("logits",)):
-    file = model(*nodes, stored=STORED, outputs=outputs)
+def network(*nodes, outputs=("logits",), stored=STORED):
+    file = model(*nodes, stored=stored, outputs=outputs)
     return Network(translate(file, IMAGES[:1]), torch.device("cpu"))
 
 
@@ -157,6 +159,61 @@ def test_the_code_layer_is_what_the_classifier_reads():
     assert network(*CLASSIFIER).code_layer().name == "code"
     found = network(*CLASSIFIER, SOFTMAX, outputs=("probabilities",))
     assert found.code_layer().name == "code"
+
+
+HEAD = [
+    node("Gemm", ["code", "square"], ["first_hidden"]),
+    node("Relu", ["first_hidden"], ["first_relu"]),
+    node("Gemm", ["first_relu", "square"], ["last_hidden"]),
+    node("Relu", ["last_hidden"], ["last_relu"]),
+    node("Gemm", ["last_relu", "weights"], ["logits"]),
+]
+
+
+def test_the_code_layer_is_what_fully_connected_layers_read():
+    """These merge what has one class, and the kinds of its images are merged with it."""
+    found = network(*CLASSIFIER[:3], *HEAD)
+    assert found.code_layer().name == "code"
+    assert found.last_hidden_layer().name == "last_relu"
+
+
+def test_pixels_are_no_features():
+    """Images that are compared by their pixels are not compared by the network."""
+    flat = node("Flatten", ["x"], ["flat"])
+    first = node("Gemm", ["flat", "pixels"], ["first_hidden"])
+    assert network(flat, first, *HEAD[1:]).code_layer().name == "first_relu"
+
+
+def test_features_that_are_weighted_by_a_bottleneck_are_found_behind_it():
+    """Squeeze and excitation has small fully connected layers, which do not end the network."""
+    pooled = node("ReduceMean", ["relu"], ["pooled"], axes=[2, 3], keepdims=0)
+    weighed = [
+        node("Gemm", ["pooled", "square"], ["squeezed"]),
+        node("Sigmoid", ["squeezed"], ["excited"]),
+        node("Unsqueeze", ["excited", "axes"], ["weights_of_maps"]),
+        node("Mul", ["weights_of_maps", "relu"], ["weighed"]),
+        node("ReduceMean", ["weighed"], ["code"], axes=[2, 3], keepdims=0),
+    ]
+    axes = node("Constant", [], ["axes"], value_ints=[2, 3])
+    found = network(*CLASSIFIER[:2], pooled, axes, *weighed, *HEAD)
+    assert found.code_layer().name == "code"
+
+
+@pytest.mark.parametrize(("width", "expected"), [(4096, "features"), (4097, "last_relu")])
+def test_features_wider_than_the_papers_leave_the_last_hidden_layer(width, expected):
+    """A code is kept of every image; the networks with the widest features are the paper's own."""
+    stored = {
+        **STORED,
+        "kernel": np.zeros((width, 3, 3, 3), np.float32),
+        "hidden": np.zeros((width, 12), np.float32),
+    }
+    features = [
+        node("Conv", ["x", "kernel"], ["conv"]),
+        node("ReduceMean", ["conv"], ["features"], axes=[2, 3], keepdims=0),
+        node("Gemm", ["features", "hidden"], ["last_hidden"]),
+    ]
+    found = network(*features, *HEAD[3:], stored=stored)
+    assert found.code_layer().name == expected
 
 
 def test_the_classifier_is_named():

@@ -186,6 +186,11 @@ class FacetRange:
         _check("discovery.range.maximum", self.maximum, self.minimum, MOST_FACETS)
 
 
+@dataclass(frozen=True, slots=True)
+class LastHiddenLayer:
+    """The last layer before the classifier, whatever the model calls it."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Discovery:
     """How facets are found.
@@ -200,7 +205,8 @@ class Discovery:
         bootstraps: How many subsamples of the images tell how stable facets are.
         significance: The largest p-value at which there is more than one facet, where their number
             is to be found.
-        code_layer: Layer whose activations are the codes; empty for the one before the classifier.
+        code_layer: Layer whose activations are the codes; empty for the features, which are what
+            the fully connected layers at the model's end read.
         components: Dimensions kept by PCA, where there are that many.
         whitening: Power of its standard deviation that each principal component is divided by: 0
             leaves them as they are, 1 makes all equally wide.
@@ -222,7 +228,7 @@ class Discovery:
     ward_threshold: float = 0.0
     bootstraps: int = 10
     significance: float = 0.05
-    code_layer: str = ""
+    code_layer: str | LastHiddenLayer = ""
     components: int = 50
     whitening: float = 0.0
     perplexity: float = 30.0
@@ -516,5 +522,5 @@ def _check(name: str, value: float, low: float, high: float) -> None:
         raise InvalidFieldError(name, f"{value:g} is not in [{low}, {high}]")
 
 
-PAPER: Final = Discovery()
+PAPER: Final = Discovery(code_layer=LastHiddenLayer())
 """Algorithm 1 of Nguyen, Yosinski & Clune (2016)."""

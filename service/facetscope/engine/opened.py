@@ -19,7 +19,7 @@ from facetscope.domain.events import (
     Progress,
 )
 from facetscope.domain.inputs import InputSpec
-from facetscope.domain.jobs import Precision, Runtime
+from facetscope.domain.jobs import LastHiddenLayer, Precision, Runtime
 from facetscope.domain.units import Layer, Unit
 from facetscope.engine.allocator import give_back
 from facetscope.engine.forward import Passes, passes
@@ -130,13 +130,19 @@ class OpenModel:
         shape = (chosen.channels, chosen.height, chosen.width)
         return Target(self.network, self.preprocessing, unit.within(layer), layer, shape)
 
-    def code_layer(self, name: str) -> Layer:
-        """The layer ``name``, or the last one before the classifier where it is empty.
+    def code_layer(self, asked: str | LastHiddenLayer) -> Layer:
+        """The layer that a discovery asks for: by its name, or the features where that is empty.
 
         Raises:
             LayerNotFoundError: There is no such layer.
         """
-        return self.network.layer(name) if name else self.network.code_layer()
+        match asked:
+            case LastHiddenLayer():
+                return self.network.last_hidden_layer()
+            case "":
+                return self.network.code_layer()
+            case name:
+                return self.network.layer(name)
 
     def passes(self, layers: Sequence[Layer], asked: Runtime) -> AbstractContextManager[Passes]:
         """Forward passes of many images for ``layers``; see ``engine.forward``."""

@@ -38,6 +38,10 @@ CONVOLUTIONS: Final = frozenset(
 )
 """Operators whose second argument is a kernel."""
 
+WIDEST_CODE: Final = 4096
+"""Channels of the widest layer that is compared by unless a request names it: as many as the
+paper's own has. A code is kept of every image."""
+
 
 @final
 class Network:
@@ -219,12 +223,38 @@ class Network:
         return "", ""
 
     def code_layer(self) -> Layer:
+        """The features of an image: what the first of the fully connected layers at the end reads.
+
+        The layers between it and the classifier are there to merge what has one class. It is the
+        last hidden layer where features are the picture itself, or wider than ``WIDEST_CODE``.
+        """
+        last = self.last_hidden_layer()
+        *_, found = (last, *filter(self._has_weights, self._connected(last)))
+        return found if found.channels <= WIDEST_CODE else last
+
+    def last_hidden_layer(self) -> Layer:
         """The last layer before the classifier: what the last weighted operator reads."""
         if self.outputs:
             for node in _upstream(self._node(self.outputs[0])):
                 if self._is_weighted(node):
                     return next(self._sources(node), self.layers[-1])
         return self.layers[-1]
+
+    def _connected(self, layer: Layer) -> Iterator[Layer]:
+        """What weighted operators upstream of ``layer`` read, up to the first with positions."""
+        by_node = {self._node(each.name): each for each in self.layers}
+        read = False
+        for node in _upstream(self._node(layer.name)):
+            found = by_node.get(node)
+            if found is not None and not _has_one_position(found):
+                return
+            if found is not None and read:
+                yield found
+            read = self._is_weighted(node) or (read and found is None)
+
+    def _has_weights(self, layer: Layer) -> bool:
+        """Whether weights have a part in ``layer``: they have none in the picture, flattened."""
+        return any(map(self._is_weighted, _upstream(self._node(layer.name))))
 
     def _sources(self, node: fx.Node) -> Iterator[Layer]:
         """Layers upstream of ``node`` along its first inputs, nearest first."""

@@ -194,7 +194,7 @@ def _discovery(message: facet_pb2.Discovery) -> Discovery:
         ward_threshold=message.ward_threshold,
         bootstraps=message.bootstraps or default.bootstraps,
         significance=message.significance or default.significance,
-        code_layer=message.code_layer,
+        code_layer=message.code_layer or default.code_layer,
         components=message.components or default.components,
         whitening=message.whitening if message.HasField("whitening") else default.whitening,
         perplexity=message.perplexity or default.perplexity,

@@ -26,7 +26,7 @@ SEEDS, EPOCHS = 2, 8
 
 HEADS = {
     "linear": {"default": ""},
-    "hidden": {"default": "", "convolutions": "flatten"},
+    "hidden": {"default": "", "hidden layer": "relu4"},
 }
 """A classifier that reads the convolutions, or one behind a hidden layer; each with its codes."""
 

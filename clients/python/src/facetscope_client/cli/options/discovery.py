@@ -143,7 +143,7 @@ class DiscoveryOptions:
         str,
         _discovery(
             metavar="LAYER",
-            help="Compare images by this layer. Default: the last one before the classifier.",
+            help="Compare images by this layer. Default: the one that `describe` marks.",
         ),
     ] = ""
     components: Annotated[
