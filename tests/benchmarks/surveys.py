@@ -19,7 +19,7 @@ from tests.benchmarks.facets.photos import MODELS, UNIONS
 from tests.benchmarks.facets.subjects import opened, surveyed
 from tests.benchmarks.timing import interleaved, report
 
-from facetscope.domain.jobs import Discovery, ImageSet, InlineImage
+from facetscope.domain.jobs import Discovery, ImageSet, InlineImage, Runtime
 from facetscope.domain.units import Unit
 from facetscope.engine.image_sets import Decoding
 
@@ -98,17 +98,20 @@ def units():
 
 
 def memory():
-    """Resident memory after a pass, above that before it, by the number of images."""
+    """Resident memory after a pass, above that after a short one, by the number of images."""
     model, process = network("mobilenet"), psutil.Process()
-    surveyed(model, photos(SIZES[0]), ())
-    for size in SIZES:
-        images = photos(size)
-        before, began = process.memory_info().rss, time.perf_counter()
-        survey = surveyed(model, images, ())
-        grown, kept = process.memory_info().rss - before, survey.codes.nbytes
-        seconds = time.perf_counter() - began
-        print(f"{size} images: {grown / 1e6:+.1f} MB, codes {kept / 1e6:.1f} MB, {seconds:.1f} s")
-        del survey
+    for runtime in (Runtime.ONNX_RUNTIME, Runtime.TORCH):
+        discovery = Discovery(runtime=runtime)
+        surveyed(model, photos(SIZES[0]), (), discovery)
+        before = process.memory_info().rss
+        for size in SIZES:
+            images, began = photos(size), time.perf_counter()
+            survey = surveyed(model, images, (), discovery)
+            grown, kept = process.memory_info().rss - before, survey.codes.nbytes
+            seconds = time.perf_counter() - began
+            sizes = f"{grown / 1e6:+.1f} MB, codes {kept / 1e6:.1f} MB"
+            print(f"{runtime.value}, {size} images: {sizes}, {seconds:.1f} s")
+            del survey
 
 
 if __name__ == "__main__":

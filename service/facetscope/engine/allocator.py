@@ -9,7 +9,8 @@ ALL = 0
 def give_back() -> None:
     """Return freed memory to the system.
 
-    Reading a model frees as much as its weights take, in blocks that glibc holds on to for good.
+    Reading a model frees as much as its weights take, and each batch of images as much as its
+    activations, in blocks that glibc holds on to for good.
     Elsewhere nothing happens.
     """
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)

@@ -11,6 +11,7 @@ from facetscope.domain.errors import LISTED, ImagesUndecodableError
 from facetscope.domain.events import Progress
 from facetscope.domain.jobs import Discovery, ImageSet, InlineImage, PredictedImages, View
 from facetscope.domain.units import Unit
+from facetscope.engine.allocator import give_back
 from facetscope.engine.opened import OpenModel
 from facetscope.engine.pace import Pace
 from facetscope.engine.survey import Survey, Surveyor
@@ -99,6 +100,7 @@ class OpenImageSet:
             )
             batches = self._decoding.load(self._pictures(), self._model)
             survey = yield from Pace().of(surveyor.survey(batches), self._completed)
+        give_back()
         bad, pictures_read = len(survey.undecodable), len(survey.undecodable) + len(survey.names)
         if bad > discovery.undecodable_limit * pictures_read:
             raise ImagesUndecodableError(

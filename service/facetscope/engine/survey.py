@@ -26,10 +26,15 @@ from facetscope.domain.jobs import (
     TopImages,
 )
 from facetscope.domain.units import Layer, Unit
+from facetscope.engine.allocator import give_back
 from facetscope.engine.forward import Passes
 from facetscope.engine.unit_sums import UnitSums
 from facetscope.images.loading import Batch
 from facetscope.images.preprocessing import Preprocessing
+
+BATCHES_KEPT: Final = 64
+"""Batches after which freed memory is returned. What is kept of each batch lies between what was
+freed of it, so the heap would grow with the images by more than their codes."""
 
 NO_PICTURES: Final = "there is no picture in it; archives within archives are not opened"
 
@@ -117,7 +122,9 @@ class Surveyor:
         """
         yield Progress(work=Work.ENCODING_IMAGES)
         notes = _Notes([_Group(layer, units) for layer, units in self._by_layer()])
-        for batch in batches:
+        for number, batch in enumerate(batches):
+            if number % BATCHES_KEPT == 0:
+                give_back()
             notes.undecodable.extend(batch.undecodable)
             if batch.names:
                 with torch.inference_mode():
