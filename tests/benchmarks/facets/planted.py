@@ -9,10 +9,10 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
-from tests.benchmarks.facets.subjects import Subject, grey, inline, opened, surveyed
+from tests.benchmarks.facets.subjects import Subject, encoded, grey, inline, opened, surveyed
 from torch import nn
 
-from facetscope.domain.jobs import Discovery, PredictedImages
+from facetscope.domain.jobs import CodePooling, CodeWeighting, Discovery, PredictedImages
 from facetscope.domain.units import Unit
 
 FASHION = Path(os.environ.get("FASHION_MNIST", "/usr/share/datasets/fashion-mnist"))
@@ -24,10 +24,15 @@ SIZES = (4, 3, 2, 1)
 PARTITIONS = {"mnist": 4, "fashion": 2, "digits": 4}
 SEEDS, EPOCHS = 2, 8
 
-HEADS = {
-    "linear": {"default": ""},
-    "hidden": {"default": "", "hidden layer": "relu4"},
+FEATURES = {
+    "default": {},
+    "attribution": {"code_weighting": CodeWeighting.ATTRIBUTION},
+    "pooled, mean": {"code_layer": "relu3"},
+    "pooled, max": {"code_layer": "relu3", "code_pooling": CodePooling.MAX},
 }
+"""Codes of the features, by name, and what a discovery says to have them."""
+
+HEADS = {"linear": FEATURES, "hidden": {**FEATURES, "hidden layer": {"code_layer": "relu4"}}}
 """A classifier that reads the convolutions, or one behind a hidden layer; each with its codes."""
 
 HIDDEN = 128
@@ -126,7 +131,7 @@ def _units(source, pictures, unions, head, seed):
         yield Subject(
             name=f"{source}-{head}-{kind}{''.join(map(str, members))}-in{_named(unions)}-s{seed}",
             group=f"{source}, {head}",
-            codes={name: values[own[union]] for name, values in codes.items()},
+            codes=codes[union],
             truth=np.where(kept, truth, -1),
         )
 
@@ -136,13 +141,8 @@ def _named(unions):
     return "_".join("".join(map(str, members)) for members in unions)
 
 
-def discovery(layer):
-    """The codes of ``layer``, and what the network predicts."""
-    return Discovery(selection=PredictedImages(), code_layer=layer)
-
-
-def _seen_by(network, pictures, classes, layers):
-    """Each unit's own images, and the codes of all images by their layer."""
+def _seen_by(network, pictures, classes, ways):
+    """Each unit's own images, and the codes of these by how they were made."""
     size = pictures.held_out.shape[1]
     images = inline(pictures.held_out, pictures.held_out_classes)
     units = [Unit("classifier", channel) for channel in range(classes)]
@@ -150,12 +150,14 @@ def _seen_by(network, pictures, classes, layers):
         path = Path(folder) / "network.ts.pt"
         torch.jit.trace(network, torch.zeros(2, 1, size, size)).save(str(path))
         model = opened(path, grey(size))
-        surveys = {
-            name: surveyed(model, images, units, discovery(layer)) for name, layer in layers.items()
-        }
-    survey = surveys["default"]
-    own = [survey.select(unit, PredictedImages()).numpy() for unit in units]
-    return own, {name: survey.codes.numpy() for name, survey in surveys.items()}
+        asked = {name: Discovery(selection=PredictedImages(), **way) for name, way in ways.items()}
+        survey = surveyed(model, images, units, asked["default"])
+        own = [survey.select(unit, PredictedImages()) for unit in units]
+        codes = [
+            {name: encoded(model, images, unit, chosen, way) for name, way in asked.items()}
+            for unit, chosen in zip(units, own, strict=True)
+        ]
+    return [chosen.numpy() for chosen in own], codes
 
 
 def trained(pixels, classes, head, seed):

@@ -10,6 +10,7 @@ from PIL import Image
 
 from facetscope.domain.inputs import InputSpec
 from facetscope.domain.jobs import Discovery, ImageSet, InlineImage, Precision
+from facetscope.engine.encoding import Encoder
 from facetscope.engine.image_sets import Decoding, OpenImageSet
 from facetscope.engine.opened import OpenModel
 
@@ -83,9 +84,20 @@ def _png(image):
 
 def surveyed(model, images, units, discovery=None):
     """The survey of an image set, as a job for ``units`` makes it."""
-    survey = OpenImageSet(model, images, {}, Decoding()).survey(units, discovery or Discovery())
+    opened_set = OpenImageSet(model, images, {}, Decoding())
+    return _returned(opened_set.survey(units, discovery or Discovery()))
+
+
+def encoded(model, images, unit, own, discovery):
+    """Codes of a unit's own images, by their ascending places, as a second pass makes them."""
+    encoder = Encoder(model.target(unit), model.code_layer(discovery.code_layer), discovery)
+    pixels = OpenImageSet(model, images, {}, Decoding()).pixels(own.tolist())
+    return _returned(encoder.encode(pixels, len(own))).numpy()
+
+
+def _returned(generator):
     while True:
         try:
-            next(survey)
+            next(generator)
         except StopIteration as end:
             return end.value
