@@ -59,20 +59,20 @@ class _DiscoveryPreset:
 class _DiscoveryPresetEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_DiscoveryPreset.ValueType], builtins.type):
     DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
     DISCOVERY_PRESET_UNSPECIFIED: _DiscoveryPreset.ValueType  # 0
-    """The server's choice, which is PAPER."""
+    """The server's choice, which is PAPER but for the code layer: the one that DescribeModel names."""
     DISCOVERY_PRESET_PAPER: _DiscoveryPreset.ValueType  # 1
     """Algorithm 1 of Nguyen, Yosinski & Clune (2016): PLANE_K_MEANS, of codes that are
-    not whitened.
+    not whitened, of the last layer before the classifier.
     """
 
 class DiscoveryPreset(_DiscoveryPreset, metaclass=_DiscoveryPresetEnumTypeWrapper):
     """Values for all that a discovery leaves open."""
 
 DISCOVERY_PRESET_UNSPECIFIED: DiscoveryPreset.ValueType  # 0
-"""The server's choice, which is PAPER."""
+"""The server's choice, which is PAPER but for the code layer: the one that DescribeModel names."""
 DISCOVERY_PRESET_PAPER: DiscoveryPreset.ValueType  # 1
 """Algorithm 1 of Nguyen, Yosinski & Clune (2016): PLANE_K_MEANS, of codes that are
-not whitened.
+not whitened, of the last layer before the classifier.
 """
 Global___DiscoveryPreset: typing_extensions.TypeAlias = DiscoveryPreset
 
@@ -436,7 +436,7 @@ class Discovery(google.protobuf.message.Message):
     """
     code_layer: builtins.str
     """Layer whose activations are the codes by which images are compared; of activations with positions,
-    code_pooling makes one number for each channel. If empty, the last layer before the classifier.
+    code_pooling makes one number for each channel. If empty, as the preset has it.
     """
     components: builtins.int
     """Dimensions kept by PCA, in [2, 4096]. If 0, 50. Fewer where there are fewer images or channels."""
