@@ -17,6 +17,7 @@ from tests.benchmarks.synthesis.subjects import OUT
 
 from facetscope.domain.events import SynthesizedImage
 from facetscope.domain.jobs import MaximizeActivation, Start, Synthesis
+from facetscope.domain.recipes import FOURIER, MACO, Recipe
 from facetscope.domain.schedules import CENTER_BIASED, MEAN_IMAGE, Schedule
 
 ROOT = Path(__file__).parents[3]
@@ -37,12 +38,12 @@ class Method:
 
     Attributes:
         name: In tables and files.
-        schedule: The phases of the ascent.
+        way: The phases of the ascent, or a recipe.
         start: ``GIVEN`` begins at the mean images of the facets.
     """
 
     name: str
-    schedule: Schedule
+    way: Schedule | Recipe
     start: Start
 
     @property
@@ -53,13 +54,16 @@ class Method:
     @property
     def synthesis(self):
         """What a job is asked for."""
-        return Synthesis(schedule=self.schedule, start=self.start)
+        return Synthesis(method=self.way, start=self.start)
 
 
 METHODS = (
     Method("mean-image", MEAN_IMAGE, Start.GIVEN),
     Method("center-biased", CENTER_BIASED, Start.GIVEN),
     Method("center-biased, noise", CENTER_BIASED, Start.NOISE),
+    Method("Fourier", FOURIER, Start.GIVEN),
+    Method("Fourier, noise", FOURIER, Start.NOISE),
+    Method("MACO", MACO, Start.GIVEN),
 )
 
 
@@ -88,9 +92,7 @@ def kept(subject, name, draw):
 
 def draw(inspector, subject, ground, method):
     """Ours: a picture for each facet, or as many from noise."""
-    levels = np.moveaxis(ground.starts, 1, 3)
-    grey = levels.shape[3] == 1
-    starts = inline(levels[..., 0] if grey else levels, range(len(levels))).inline
+    starts, examples = pictures(ground.starts), pictures(ground.examples)
     job = MaximizeActivation(
         model=str(subject.model.path),
         unit=subject.unit,
@@ -98,11 +100,18 @@ def draw(inspector, subject, ground, method):
         synthesis=method.synthesis,
         starts=starts if method.of_facets else (),
         count=len(starts),
+        spectrum=examples if method.synthesis.keeps_magnitudes else (),
     )
     events = inspector.run(job, {job.model: subject.model.path})
     images = [event for event in events if isinstance(event, SynthesizedImage)]
     images.sort(key=lambda image: image.index)
     return Drawn(np.stack([pixels(image.picture) for image in images]), images[0].steps)
+
+
+def pictures(levels):
+    """Grey levels [picture, channel, height, width], as they come with a request."""
+    last = np.moveaxis(levels, 1, 3)
+    return inline(last[..., 0] if last.shape[3] == 1 else last, range(len(last))).inline
 
 
 class Peers:

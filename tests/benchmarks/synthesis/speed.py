@@ -3,11 +3,13 @@
 from collections import defaultdict
 from dataclasses import dataclass, replace
 
-from tests.benchmarks.synthesis.methods import METHODS
+import numpy as np
+from tests.benchmarks.synthesis.methods import METHODS, pictures
 from tests.benchmarks.synthesis.subjects import BELL_PEPPER, real
 from tests.benchmarks.timing import timed
 
 from facetscope.domain.jobs import MaximizeActivation, Start
+from facetscope.domain.recipes import Recipe
 from facetscope.domain.schedules import Schedule
 from facetscope.domain.units import Unit
 
@@ -46,7 +48,7 @@ def paces(inspector, peers, tools):
         model = real(file)
         works = {
             (method.name, "none"): lambda method=method: ours(inspector, model, unit, method)
-            for method in {each.schedule: each for each in reversed(METHODS)}.values()
+            for method in {each.way: each for each in reversed(METHODS)}.values()
         }
         for tool in tools:
             for weights in ("with gradients", "frozen"):
@@ -66,24 +68,26 @@ def paces(inspector, peers, tools):
 
 def ours(inspector, model, unit, method):
     """Seconds of an evaluation, by a job from noise."""
-    shorter = replace(method, schedule=shortened(method.schedule), start=Start.NOISE)
+    shorter = replace(method, way=shortened(method.way), start=Start.NOISE)
+    levels = np.random.default_rng(0).integers(0, 256, (1, 3, SIDE, SIDE), dtype=np.uint8)
     job = MaximizeActivation(
         model=str(model.path),
         unit=unit,
         input=model.spec,
         synthesis=shorter.synthesis,
         count=PICTURES,
+        spectrum=pictures(levels) if shorter.synthesis.keeps_magnitudes else (),
     )
     seconds = timed(lambda: list(inspector.run(job, {job.model: model.path})))
-    return seconds / shorter.schedule.steps, 1.0
+    return seconds / shorter.way.steps, 1.0
 
 
-def shortened(schedule):
-    """A schedule with as many steps of each kind, in proportion."""
-    phases = (
-        replace(phase, steps=max(1, round(phase.steps / SHORTER))) for phase in schedule.phases
-    )
-    return Schedule(tuple(phases), authors_ramps=schedule.authors_ramps)
+def shortened(way):
+    """A recipe of fewer steps, or a schedule with as many of each kind, in proportion."""
+    if isinstance(way, Recipe):
+        return replace(way, steps=way.steps // SHORTER)
+    phases = (replace(phase, steps=max(1, round(phase.steps / SHORTER))) for phase in way.phases)
+    return Schedule(tuple(phases), authors_ramps=way.authors_ramps)
 
 
 def theirs(peers, tool, model, unit, weights):
