@@ -113,7 +113,10 @@ def traced(built: nn.Module, example: Tensor) -> torch.jit.ScriptModule:
 
 def scripted(built: nn.Module, _: Tensor) -> torch.jit.ScriptModule:
     """What ``torch.jit.script`` gives."""
-    return torch.jit.script(built)
+    with warnings.catch_warnings():
+        # Of an auxiliary classifier, which a module has as a constant where it has none.
+        warnings.simplefilter("ignore", UserWarning)
+        return torch.jit.script(built)
 
 
 def frozen(

@@ -1,8 +1,17 @@
 """Every architecture in every format computes, and differentiates, what its network does."""
 
+from hashlib import sha256
+
 import pytest
+import torch
 from tests.models import architectures_table
 from tests.models.architectures import ARCHITECTURES, FORMATS, KINK, Original, measure
+
+from facetscope.domain.events import Parity
+from facetscope.domain.inputs import InputSpec
+from facetscope.domain.jobs import Precision
+from facetscope.engine.opened import OpenModel
+from facetscope.engine.oracle_process import awaited
 
 MODULAR = {"traced", "scripted"}
 """Formats that keep the modules."""
@@ -14,6 +23,11 @@ QUICK = {
 }
 """What every run of the suite looks at, traced and scripted: the others have quick tests of their
 own."""
+
+
+ROUNDING = 1e-3
+"""Largest difference in single precision, as a part of the largest output: of networks with random
+weights, which are less tame than trained ones."""
 
 
 def _architectures():
@@ -45,6 +59,24 @@ def test_an_architecture_keeps_what_it_computes(original, form, tmp_path):
     assert found.gradient <= KINK
     if form in MODULAR:
         assert found.named == found.modules
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("form", ["scripted", "ONNX, dynamo exporter"])
+def test_an_architecture_is_described_with_its_parity(original, form, tmp_path):
+    """Whoever deploys the file reads there that what is inspected is what runs."""
+    path, side = tmp_path / "model", original.batch.shape[-1]
+    FORMATS[form].write(original.network, original.example, path)
+    opened = OpenModel(
+        sha256(path.read_bytes()).hexdigest(),
+        path,
+        InputSpec(height=side, width=side, mean=(0.0,), std=(1.0,)),
+        Precision.FLOAT32,
+        torch.device("cpu"),
+    )
+    parity = awaited(opened.description()).parity
+    assert isinstance(parity, Parity), parity
+    assert parity.largest_relative <= ROUNDING
 
 
 def test_the_table_lists_what_is_tested():
