@@ -136,6 +136,6 @@ MACO = Recipe(
     parameterization=Parameterization.MACO,
     steps=256,
     learning_rate=0.2,
-    transforms=Transforms(jitter=0.2, scale=(1.0, 2.5), rotation=5.0, noise=0.05),
+    transforms=Transforms(jitter=0.2, scale=(1.0, 2.5), rotation=5.0, noise=0.02),
 )
 """Magnitude-constrained: phases only."""
