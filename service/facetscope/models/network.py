@@ -226,7 +226,8 @@ class Network:
         """The features of an image: what the first of the fully connected layers at the end reads.
 
         The layers between it and the classifier are there to merge what has one class. It is the
-        last hidden layer where features are the picture itself, or wider than ``WIDEST_CODE``.
+        last hidden layer where these are wider than ``WIDEST_CODE``, and the first one where they are
+        the picture itself.
         """
         last = self.last_hidden_layer()
         *_, found = (last, *filter(self._has_weights, self._connected(last)))
