@@ -229,4 +229,7 @@ JOBS = (
         images=jobs.ImageSet((DIGEST,)),
         discovery=jobs.Discovery(facets=None, clustering=jobs.Clustering.HDBSCAN),
     ),
+    jobs.DiscoverFacets(
+        model=DIGEST, unit=UNIT, images=jobs.ImageSet((DIGEST,)), discovery=jobs.PAPER
+    ),
 )

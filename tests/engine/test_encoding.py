@@ -1,15 +1,25 @@
 """Codes that depend on the unit, against their definitions on a network of a few weights."""
 
+import io
 from dataclasses import replace
 
 import pytest
 import torch
 from tests import hostile_onnx, networks
+from torch import nn
 
 from facetscope.algorithms.codes import codes_of
 from facetscope.domain.errors import AttributionUndefinedError, OperatorUnsupportedError
 from facetscope.domain.inputs import InputSpec
-from facetscope.domain.jobs import CodePooling, CodeWeighting, Discovery, Precision, Runtime, View
+from facetscope.domain.jobs import (
+    PAPER,
+    CodePooling,
+    CodeWeighting,
+    Discovery,
+    Precision,
+    Runtime,
+    View,
+)
 from facetscope.domain.units import Unit
 from facetscope.engine.encoding import Encoder
 from facetscope.engine.opened import OpenModel
@@ -170,3 +180,15 @@ def test_what_only_onnx_runtime_computes_has_no_codes_of_its_own(opened):
     with pytest.raises(OperatorUnsupportedError, match="LSTM"):
         encoder(model, Unit("logits", 0), ATTRIBUTION, model.network.layers[0].name)
     assert not encoder(model, Unit("logits", 0), Discovery(runtime=Runtime.AUTO)).is_needed
+
+
+def test_the_papers_code_layer_is_the_last_hidden_one(opened):
+    """Who asks for the paper's pipeline gets its codes, where the default has others."""
+    features = [nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d(2), nn.Flatten()]
+    network = nn.Sequential(*features, nn.Linear(16, 6), nn.ReLU(), nn.Linear(6, 5))
+    file = io.BytesIO()
+    torch.jit.save(torch.jit.trace(network, IMAGES[:2]), file)
+    model = opened(file.getvalue(), Precision.FLOAT32)
+    assert model.code_layer(Discovery().code_layer).name == "2"
+    assert model.code_layer(PAPER.code_layer).name == "4"
+    assert model.code_layer("0").name == "0"

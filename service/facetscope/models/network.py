@@ -225,9 +225,9 @@ class Network:
     def code_layer(self) -> Layer:
         """The features of an image: what the first of the fully connected layers at the end reads.
 
-        The layers between it and the classifier are there to merge what has one class. It is the
-        last hidden layer where these are wider than ``WIDEST_CODE``, and the first one where they are
-        the picture itself.
+        The layers between it and the classifier are there to merge what has one class. Where
+        features are the picture itself, it is the first hidden layer; where they are wider than
+        ``WIDEST_CODE``, the last one.
         """
         last = self.last_hidden_layer()
         *_, found = (last, *filter(self._has_weights, self._connected(last)))
