@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from PIL import Image
 from tests.benchmarks.facets.subjects import surveyed
-from tests.benchmarks.synthesis.scores import nearest, slopes
+from tests.benchmarks.synthesis.scores import directions, nearest, slopes
 from tests.benchmarks.synthesis.subjects import OUT
 
 from facetscope.algorithms.canvases import fit
@@ -26,7 +26,7 @@ class Ground:
     Attributes:
         starts: Mean image of each facet, [facet, channel, height, width], in whole grey levels.
         examples: The same of the image nearest to each facet's centroid.
-        centroids: Mean code of each facet's members, [facet, channel].
+        centroids: Mean of the codes of each facet's members, scaled to length 1, [facet, channel].
         natural: Activation of each natural image.
         own: Whether it is one of the unit's own.
         elsewhere: What the unit of the other network makes of it.
@@ -91,7 +91,7 @@ def _found(inspector, subject):
     place = {name: at for at, name in enumerate(survey.names)}
     members = [[place[member.name] for member in facet.members] for facet in facets]
     codes = survey.codes.numpy()
-    centroids = np.stack([codes[each].mean(axis=0) for each in members])
+    centroids = np.stack([directions(codes[each]).mean(axis=0) for each in members])
     own = np.isin(np.arange(len(codes)), np.concatenate(members))
     seen = _decoded(subject)
     right = [nearest(codes[each], centroids) == facet for facet, each in enumerate(members)]

@@ -19,9 +19,14 @@ def strong(values, natural):
     return np.asarray(values) > np.quantile(natural, STRONG)
 
 
+def directions(codes):
+    """Codes scaled to length 1: those of pictures are longer, as they excite a network more."""
+    return codes / np.linalg.norm(codes.astype(float), axis=1, keepdims=True)
+
+
 def nearest(codes, centroids):
-    """The facet whose centroid each code is nearest to, by Euclidean distance."""
-    distances = np.linalg.norm(codes[:, None].astype(float) - centroids[None], axis=2)
+    """The facet whose centroid each code, scaled to length 1, is nearest to."""
+    distances = np.linalg.norm(directions(codes)[:, None] - centroids[None], axis=2)
     return distances.argmin(axis=1)
 
 

@@ -34,17 +34,20 @@ def test_strong_is_its_definition(random):
 
 
 def test_the_nearest_centroid_is_its_definition(random):
-    """Among facets, the least sum of squares wins."""
+    """Among facets, the least sum of squares wins, however strongly a picture excites."""
     codes, centroids = random.normal(size=(20, 5)), random.normal(size=(4, 5))
-    found = scores.nearest(codes, centroids)
+    found = scores.nearest(7 * codes, centroids)
     for code, facet in zip(codes, found, strict=True):
-        distances = [sum((a - b) ** 2 for a, b in zip(code, c, strict=True)) for c in centroids]
+        length = sum(a**2 for a in code) ** 0.5
+        distances = [
+            sum((a / length - b) ** 2 for a, b in zip(code, c, strict=True)) for c in centroids
+        ]
         assert facet == distances.index(min(distances))
 
 
 def test_centroids_return_to_themselves(random):
     """Pictures come in the order of facets, and around again."""
-    centroids = random.normal(size=(3, 8))
+    centroids = scores.directions(random.normal(size=(3, 8)))
     assert scores.returned(np.concatenate([centroids, centroids]), centroids).all()
     assert not scores.returned(centroids[[1, 2, 0]], centroids).any()
 
