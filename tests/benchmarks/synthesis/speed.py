@@ -4,6 +4,7 @@ from collections import defaultdict
 from dataclasses import dataclass, replace
 
 import numpy as np
+import torch
 from tests.benchmarks.synthesis.methods import METHODS, pictures
 from tests.benchmarks.synthesis.subjects import BELL_PEPPER, real
 from tests.benchmarks.timing import timed
@@ -50,6 +51,7 @@ def paces(inspector, peers, tools):
             (method.name, "none"): lambda method=method: ours(inspector, model, unit, method)
             for method in {each.way: each for each in reversed(METHODS)}.values()
         }
+        works["our graph alone", "frozen"] = lambda: alone(model, unit)
         for tool in tools:
             for weights in ("with gradients", "frozen"):
                 works[tool, weights] = lambda tool=tool, weights=weights: theirs(
@@ -88,6 +90,19 @@ def shortened(way):
         return replace(way, steps=way.steps // SHORTER)
     phases = (replace(phase, steps=max(1, round(phase.steps / SHORTER))) for phase in way.phases)
     return Schedule(tuple(phases), authors_ramps=way.authors_ramps)
+
+
+def alone(model, unit):
+    """Seconds of the forward and backward pass that no tool can do without."""
+    reading = model.opened.network.reading([unit.layer])
+    shown = torch.rand(PICTURES, 3, SIDE, SIDE, requires_grad=True)
+
+    def passes():
+        for _ in range(STEPS):
+            (logits,) = reading(model.opened.preprocessing(255 * shown))
+            torch.autograd.grad(logits[:, unit.channel].sum(), shown)
+
+    return timed(passes) / STEPS, 1.0
 
 
 def theirs(peers, tool, model, unit, weights):
