@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from facetscope.algorithms.ascent import Step
+from facetscope.algorithms.certificates.activation import percentile
 from facetscope.algorithms.slopes import Objective
 from facetscope.domain.errors import NonFiniteActivationError
 from facetscope.domain.events import (
@@ -143,5 +144,4 @@ def _measured(made: Sequence[Made], objective: Objective, pixels: Tensor) -> lis
 
 
 def _compared(activation: float, natural: Tensor) -> NaturalComparison:
-    smaller = int((natural < activation).sum())
-    return NaturalComparison(len(natural), float(natural.max()), 100 * smaller / len(natural))
+    return NaturalComparison(len(natural), float(natural.max()), percentile(activation, natural))

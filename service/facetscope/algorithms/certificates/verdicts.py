@@ -14,7 +14,8 @@ SENTENCES: Final[Mapping[Measure, str]] = {
     Measure.ROBUST_MARGIN: "moved, cropped and blurred a little, its activation is {value:+.2f} "
     "standard deviations from the mean of the unit's own natural images",
     Measure.RETAINED: "moved, cropped and blurred a little, it keeps {value:.2f} of its activation",
-    Measure.FACET_MARGIN: "its code is nearest to its own facet by a margin of {value:+.3f}",
+    Measure.FACET_MARGIN: "its code is nearer to its own facet than to others by a "
+    "margin of {value:+.3f}",
     Measure.OUTLYING: "its code is {value:.2f} times as far from the unit's own natural images as "
     "they usually are from each other",
     Measure.PATH: "layers on the way to the unit are in a state that is {value:.2f} of the way "
