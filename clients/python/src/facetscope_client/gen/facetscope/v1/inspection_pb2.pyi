@@ -121,7 +121,7 @@ class DescribeModelResponse(google.protobuf.message.Message):
     code_layer: builtins.str
     """The layer that images are compared by when a discovery names neither a layer nor a preset: what the
     first of the fully connected layers at the end reads. The last layer before the classifier, if that
-    has more than 4096 channels, or is the picture itself.
+    has more than 4096 channels; the first hidden layer, if that is the picture itself.
     """
     logits: builtins.str
     """Layer of the scores of the classes, from the first output that is [batch, classes]. Empty where
