@@ -43,7 +43,7 @@ ERRORS = (
     errors.AttributionUndefinedError("conv1", "fc", "it comes later"),
     errors.BudgetExceededError(2 * 10**12, 10**12),
     errors.NonFiniteActivationError("fc", "for image a.jpg"),
-    errors.AscentDivergedError(1, 3, 50.0),
+    errors.AscentDivergedError("fc:3", 1, 3, 50.0),
     errors.ObjectiveUnreachableError("conv1:3", 0, 16),
     errors.ModelError(),
     errors.ModelUnreadableError("it ends after 12 bytes"),

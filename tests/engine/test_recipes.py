@@ -19,6 +19,8 @@ MODEL = networks.tiny_onnx()
 DIGEST = sha256(MODEL).hexdigest()
 OTHER = networks.tiny_onnx(seed=7)
 OTHER_DIGEST = sha256(OTHER).hexdigest()
+GREY = networks.tiny_onnx(channels=1)
+GREY_DIGEST = sha256(GREY).hexdigest()
 PICTURES = networks.pictures(each=10)
 ARCHIVE = sha256(PICTURES).hexdigest()
 with ZipFile(BytesIO(PICTURES)) as folder:
@@ -33,6 +35,8 @@ def run(tmp_path_factory):
     paths = {DIGEST: folder / "one", OTHER_DIGEST: folder / "other", ARCHIVE: folder / "set"}
     paths[DIGEST].write_bytes(MODEL)
     paths[OTHER_DIGEST].write_bytes(OTHER)
+    paths[GREY_DIGEST] = folder / "grey"
+    paths[GREY_DIGEST].write_bytes(GREY)
     paths[ARCHIVE].write_bytes(PICTURES)
     inspector = Inspector(device="cpu", threads=1, parity_s=10)
     return lambda job: [*inspector.run(job, paths)]
@@ -85,7 +89,7 @@ def test_maco_needs_pictures():
 
 def test_a_rate_that_is_too_large_is_told(run):
     """And after how many steps it went wrong, and what to ask for."""
-    with pytest.raises(AscentDivergedError, match="ask for a tenth"):
+    with pytest.raises(AscentDivergedError, match=r"of unit logits:1 .* a tenth"):
         run(maximized(method=replace(PIXELS, learning_rate=100.0, steps=40)))
 
 
@@ -121,6 +125,13 @@ def test_another_model_has_a_say(run):
     transfer = jobs.Transfer(model=OTHER_DIGEST, unit=networks.UNIT)
     (image, *_) = images_of(run(inspected(certification=Certification(), transfer=transfer)))
     assert 0 <= image.certificate.transfer_percentile <= 100
+
+
+def test_another_model_takes_the_same_kind_of_picture(run):
+    """A grey image is no image for a model of colours, which is told before hours of work."""
+    transfer = jobs.Transfer(model=GREY_DIGEST, unit=networks.UNIT)
+    with pytest.raises(InvalidFieldError, match="pictures of 1 channels, and the model those of 3"):
+        run(inspected(certification=Certification(), transfer=transfer))
 
 
 def test_without_natural_images_little_can_be_certified(run):

@@ -115,7 +115,7 @@ def ascend(
         slopes: Whether steps tell where the objectives' gradients were.
 
     Raises:
-        FloatingPointError: A score or gradient is NaN or infinite; the message names the image.
+        NotFiniteError: A score or gradient is NaN or infinite.
         UnreachableError: An image cannot be climbed at all: see ``Slopes``.
     """
     canvas, size, index = start.detach(), height_width(start), 0

@@ -52,7 +52,7 @@ def optimize(
         slopes: Whether each step tells its slope, on the picture.
 
     Raises:
-        FloatingPointError: A score or gradient is NaN or infinite; the message names the image.
+        NotFiniteError: A score or gradient is NaN or infinite.
         DivergedError: A picture is black or white nearly everywhere, and did not begin so.
         UnreachableError: A picture cannot be climbed at all: see ``Slopes``.
     """

@@ -30,6 +30,15 @@ class UnreachableError(Exception):
         self.steps = steps
 
 
+class NotFiniteError(FloatingPointError):
+    """A number of an image is NaN or infinite."""
+
+    def __init__(self, image: int) -> None:
+        """Of ``image``."""
+        super().__init__(f"the score or gradient of image {image} is NaN or infinite")
+        self.image = image
+
+
 @final
 class Slopes:
     """The gradients of one ascent, step after step."""
@@ -87,12 +96,11 @@ def check_finite(evidence: Scores) -> None:
     """Stop where a number of an image is no number.
 
     Raises:
-        FloatingPointError: It is NaN or infinite; the message names the image.
+        NotFiniteError: It is NaN or infinite.
     """
     broken = ~evidence.isfinite()
     if broken.any():
-        index = int(broken.nonzero()[0])
-        raise FloatingPointError(f"the score or gradient of image {index} is NaN or infinite")
+        raise NotFiniteError(int(broken.nonzero()[0]))
 
 
 def _still(gradient: Images) -> Tensor:

@@ -324,14 +324,16 @@ class AscentDivergedError(InvalidRequestError):
     """A picture ran into black and white, where there is nothing left to climb by."""
 
     reason: ClassVar[str] = "ASCENT_DIVERGED"
+    unit: str
     image: int
     step: int
     learning_rate: float
 
     def __str__(self) -> str:
         return (
-            f"image {self.image} is black or white nearly everywhere after {self.step} steps: a "
-            f"learning rate of {self.learning_rate:g} is too large here; ask for a tenth of it"
+            f"image {self.image} of unit {self.unit} is black or white nearly everywhere after "
+            f"{self.step} steps: a learning rate of {self.learning_rate:g} is too large here; ask "
+            "for a tenth of it"
         )
 
 

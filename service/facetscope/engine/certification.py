@@ -15,6 +15,7 @@ from facetscope.algorithms.certificates.paths import chosen_layers
 from facetscope.algorithms.certificates.reference import Natural, Readings, refer
 from facetscope.algorithms.codes import codes_of
 from facetscope.domain.certificates import Certificate, Certification
+from facetscope.domain.events import SynthesizedImage
 from facetscope.engine.aims import Made
 from facetscope.engine.discovery import Discovered
 from facetscope.engine.encoding import Encoder
@@ -83,15 +84,15 @@ class Certifier:
     natural: Natural | None
     seed: int
 
-    def certificates(self, made: Sequence[Made]) -> list[Certificate]:
+    def certificates(self, delivered: Sequence[tuple[Made, SynthesizedImage]]) -> list[Certificate]:
         """Of all images of the unit, in their order, controls left out.
 
         Args:
-            made: The images as they are delivered, and the controls, in the order of their starts.
+            delivered: The images as they are sent, and the controls, in the order of their starts.
         """
-        images = [each for each in made if not each.aim.is_control]
-        starts = [[*group] for _, group in groupby(made, lambda each: each.aim.index)]
-        places = {group[0].aim.index: place for place, group in enumerate(starts)}
+        images = [made for made, _ in delivered if not made.aim.is_control]
+        starts = [[*group] for _, group in groupby(delivered, lambda each: each[0].aim.index)]
+        places = {group[0][0].aim.index: place for place, group in enumerate(starts)}
         facets = self.natural is not None
         with torch.no_grad():
             return [
@@ -105,17 +106,15 @@ class Certifier:
                     self.certification,
                     generators=[each.aim.generator(self.seed, "variations") for each in images],
                     reference=None if self.natural is None else refer(self.natural, self.readings),
-                    controls=self._controls(starts) if len(starts) > 1 else None,
+                    controls=_controls(starts) if len(starts) > 1 else None,
                 )
             ]
 
-    def _controls(self, starts: Sequence[Sequence[Made]]) -> Controls:
-        """Where images began, and what was reached from there in the mean."""
-        reached = [
-            torch.cat([self.readings.activations(each.pixels[None]) for each in group]).mean()
-            for group in starts
-        ]
-        return Controls(torch.stack([group[0].start for group in starts]), torch.stack(reached))
+
+def _controls(starts: Sequence[Sequence[tuple[Made, SynthesizedImage]]]) -> Controls:
+    """Where images began, and what was reached from there in the mean."""
+    reached = [sum(image.activation for _, image in group) / len(group) for group in starts]
+    return Controls(torch.stack([group[0][0].start for group in starts]), torch.tensor(reached))
 
 
 def natural_images(

@@ -10,7 +10,7 @@ from facetscope.algorithms.ascent import Step, ascend
 from facetscope.algorithms.diversity import similarity
 from facetscope.algorithms.optimization import DivergedError, optimize
 from facetscope.algorithms.parameterizations import Parameters, parameters
-from facetscope.algorithms.slopes import Objective, UnreachableError
+from facetscope.algorithms.slopes import NotFiniteError, Objective, UnreachableError
 from facetscope.domain.errors import (
     AscentDivergedError,
     NonFiniteActivationError,
@@ -127,11 +127,14 @@ def _guarded(steps: Generator[Step], batch: Sequence[Aim], synthesis: Synthesis)
     layer = batch[0].target.layer.name
     try:
         yield from steps
-    except FloatingPointError as error:
-        raise NonFiniteActivationError(layer, f"while ascending: {error}") from error
+    except NotFiniteError as error:
+        aim = batch[error.image]
+        where = f"while ascending to image {aim.index} of unit {aim.target.unit}"
+        raise NonFiniteActivationError(layer, where) from error
     except DivergedError as error:
+        aim = batch[error.image]
         rate = synthesis.method.learning_rate if isinstance(synthesis.method, Recipe) else 0.0
-        raise AscentDivergedError(error.image, error.step, rate) from error
+        raise AscentDivergedError(str(aim.target.unit), aim.index, error.step, rate) from error
     except UnreachableError as error:
         aim = batch[error.image]
         raise ObjectiveUnreachableError(str(aim.target.unit), aim.index, error.steps) from error

@@ -164,8 +164,8 @@ def _inspect_units(model: OpenModel, job: InspectUnits, tools: Tools) -> Generat
     encoders = {unit: _encoder(model, target, discovery) for unit, target in targets.items()}
     studio = _studio(model, synthesis, expected, tools.budget)
     images = OpenImageSet(model, job.images, tools.paths, tools.decoding)
+    other = yield from transferred(job, model.input.channels, tools)
     survey = yield from images.survey(job.units, discovery)
-    other = yield from transferred(job, tools)
     for unit in targets:
         try:
             found = yield from discover(

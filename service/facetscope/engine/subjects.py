@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from facetscope.algorithms.parameterizations import magnitudes
+from facetscope.domain.errors import InvalidFieldError
 from facetscope.domain.events import Progress, Work
 from facetscope.domain.jobs import Discovery, InspectUnits, Start, Synthesis
 from facetscope.engine.aims import CONTROL, Aim, noise
@@ -63,11 +64,19 @@ class Subject:
         return self.encoder.target
 
 
-def transferred(job: InspectUnits, tools: "Tools") -> Generator[Progress, None, Other | None]:
+def transferred(
+    job: InspectUnits, channels: int, tools: Tools
+) -> Generator[Progress, None, Other | None]:
     """Open the other model that certificates ask for, and pass the image set through it.
+
+    Args:
+        job: What is asked for.
+        channels: Of the pictures that images are made as.
+        tools: What to do it with.
 
     Raises:
         InvalidFieldError: It takes pictures of another number of channels.
+        LayerNotFoundError: It has no such layer.
     """
     asked = job.synthesis.transfer
     if asked is None:
@@ -82,6 +91,9 @@ def transferred(job: InspectUnits, tools: "Tools") -> Generator[Progress, None, 
         parity_s=tools.parity_s,
     )
     target = model.target(asked.unit)
+    if target.shape[0] != channels:
+        problem = f"takes pictures of {target.shape[0]} channels, and the model those of {channels}"
+        raise InvalidFieldError("synthesis.transfer.model", problem)
     images = OpenImageSet(model, job.images, tools.paths, tools.decoding)
     limit = job.discovery.undecodable_limit
     forward = Discovery(code_layer=target.layer.name, undecodable_limit=limit)

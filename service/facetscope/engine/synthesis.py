@@ -149,8 +149,8 @@ class Studio:
         certifier, count = self._certifiers[target]
         if len(self._uncertified) < count:
             return
-        yield Progress(work=Work.CERTIFYING, unit=target.unit, total=count)
-        certificates = iter(certifier.certificates([made for made, _ in self._uncertified]))
+        yield Progress(work=Work.CERTIFYING, unit=target.unit)
+        certificates = iter(certifier.certificates(self._uncertified))
         for made, image in self._uncertified:
             if not made.aim.is_control:
                 yield replace(image, certificate=next(certificates))
