@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from facetscope.domain import errors, events, jobs
+from facetscope.domain import computing, descriptions, discoveries, errors, events, jobs, syntheses
 from facetscope.domain.certificates import (
     Certificate,
     Certification,
@@ -156,32 +156,34 @@ EVENTS = (
         undecodable_images=("x.jpg",),
         undecodable_count=1,
         job_digest=DIGEST,
-        forward=events.Forward(jobs.Runtime.ONNX_RUNTIME, "CPUExecutionProvider"),
+        forward=events.Forward(computing.Runtime.ONNX_RUNTIME, "CPUExecutionProvider"),
         largest_batch=10,
         warnings=("it rains",),
     ),
-    events.Description(
+    descriptions.Description(
         digest=DIGEST,
         format="ONNX",
-        input_tensors=(events.InputTensor("input", (-1, 3, 224, 224)),),
+        input_tensors=(descriptions.InputTensor("input", (-1, 3, 224, 224)),),
         input=INPUT,
         input_origins=(Origin("channels", Source.SIGNATURE, "input 'x' [n, 3, 224, 224]"),),
         layers=(
-            events.DescribedLayer(LAYER, ("c",), output=True, obstacle=None),
-            events.DescribedLayer(LAYER, (), output=False, obstacle=OBSTACLE),
+            descriptions.DescribedLayer(LAYER, ("c",), output=True, obstacle=None),
+            descriptions.DescribedLayer(LAYER, (), output=False, obstacle=OBSTACLE),
         ),
         code_layer="conv",
         logits="logits",
         probabilities="softmax",
         class_names=("cat", "dog"),
-        parity=events.Parity("logits", 1e-5, 1e-6, "CPUExecutionProvider", "ONNX Runtime"),
+        parity=descriptions.Parity("logits", 1e-5, 1e-6, "CPUExecutionProvider", "ONNX Runtime"),
         obstacle=OBSTACLE,
     ),
 )
 
 UNMATCHED = replace(
     EVENTS[-1],
-    parity=events.ParityAbsence(events.ParityAbsenceReason.TIMED_OUT, "it took more than 60 s"),
+    parity=descriptions.ParityAbsence(
+        descriptions.ParityAbsenceReason.TIMED_OUT, "it took more than 60 s"
+    ),
 )
 """A description without a comparison."""
 
@@ -191,20 +193,20 @@ JOBS = (
         model=DIGEST,
         unit=UNIT,
         images=jobs.ImageSet((DIGEST,), (jobs.InlineImage("a", "cat", b"\xff"),)),
-        discovery=jobs.Discovery(
-            selection=jobs.QuantileImages(0.75),
+        discovery=discoveries.Discovery(
+            selection=discoveries.QuantileImages(0.75),
             facets=3,
             seed=2**64 - 1,
-            code_pooling=jobs.CodePooling.AT_MAXIMUM,
-            code_weighting=jobs.CodeWeighting.ATTRIBUTION,
-            view=jobs.View.RECEPTIVE_FIELD,
+            code_pooling=discoveries.CodePooling.AT_MAXIMUM,
+            code_weighting=discoveries.CodeWeighting.ATTRIBUTION,
+            view=discoveries.View.RECEPTIVE_FIELD,
         ),
     ),
     jobs.MaximizeActivation(
         model=DIGEST,
         unit=Unit("mixer", 3, channel_axis=2),
         count=4,
-        precision=jobs.Precision.BFLOAT16,
+        precision=computing.Precision.BFLOAT16,
     ),
     jobs.InspectUnits(
         model=DIGEST,
@@ -215,21 +217,25 @@ JOBS = (
         model=DIGEST,
         units=(UNIT,),
         images=jobs.ImageSet((DIGEST,)),
-        synthesis=jobs.Synthesis(certification=Certification(variations=0, start_controls=True)),
+        synthesis=syntheses.Synthesis(
+            certification=Certification(variations=0, start_controls=True)
+        ),
     ),
     jobs.DiscoverFacets(
         model=DIGEST,
         unit=UNIT,
         images=jobs.ImageSet((DIGEST,)),
-        discovery=jobs.Discovery(facets=jobs.FacetRange(1, 7), clustering=jobs.Clustering.K_MEANS),
+        discovery=discoveries.Discovery(
+            facets=discoveries.FacetRange(1, 7), clustering=discoveries.Clustering.K_MEANS
+        ),
     ),
     jobs.DiscoverFacets(
         model=DIGEST,
         unit=UNIT,
         images=jobs.ImageSet((DIGEST,)),
-        discovery=jobs.Discovery(facets=None, clustering=jobs.Clustering.HDBSCAN),
+        discovery=discoveries.Discovery(facets=None, clustering=discoveries.Clustering.HDBSCAN),
     ),
     jobs.DiscoverFacets(
-        model=DIGEST, unit=UNIT, images=jobs.ImageSet((DIGEST,)), discovery=jobs.PAPER
+        model=DIGEST, unit=UNIT, images=jobs.ImageSet((DIGEST,)), discovery=discoveries.PAPER
     ),
 )

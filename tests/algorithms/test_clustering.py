@@ -8,9 +8,9 @@ from sklearn.metrics import adjusted_rand_score
 
 from facetscope.algorithms.clustering import NOISE, nearest_region
 from facetscope.algorithms.facets import discover
+from facetscope.domain.discoveries import MOST_FACETS, Clustering, Discovery
 from facetscope.domain.errors import InvalidFieldError
 from facetscope.domain.events import Verdict
-from facetscope.domain.jobs import MOST_FACETS, Clustering, Discovery
 
 
 def found(codes, **options):

@@ -14,7 +14,7 @@ from facetscope.algorithms.codes import (
     on_grid,
     top_images,
 )
-from facetscope.domain.jobs import CodePooling
+from facetscope.domain.discoveries import CodePooling
 
 MAPS = torch.randn(2, 5, 3, 4, generator=torch.manual_seed(1))
 GRADIENTS = torch.randn(2, 5, 3, 4, generator=torch.manual_seed(2))

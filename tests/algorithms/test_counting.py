@@ -6,9 +6,9 @@ from sklearn.metrics import adjusted_rand_score
 from threadpoolctl import threadpool_limits
 
 from facetscope.algorithms.facets import discover
+from facetscope.domain.discoveries import Clustering, Discovery, FacetRange
 from facetscope.domain.errors import TooFewImagesError
 from facetscope.domain.events import Verdict
-from facetscope.domain.jobs import Clustering, Discovery, FacetRange
 
 IMAGES, FEATURES = 120, 12
 

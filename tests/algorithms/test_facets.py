@@ -8,8 +8,8 @@ from sklearn.metrics import adjusted_rand_score
 from threadpoolctl import threadpool_limits
 
 from facetscope.algorithms.facets import discover
+from facetscope.domain.discoveries import Discovery
 from facetscope.domain.errors import InvalidFieldError, TooFewImagesError
-from facetscope.domain.jobs import Discovery
 
 
 def found(codes, facets, *, seed=0, **options):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from facetscope.algorithms.clustering import Cloud
 from facetscope.algorithms.stability import recovery, repeated, stability
-from facetscope.domain.jobs import Clustering, Discovery
+from facetscope.domain.discoveries import Clustering, Discovery
 
 
 def labels_of(images):

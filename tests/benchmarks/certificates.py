@@ -25,7 +25,8 @@ from facetscope.algorithms.certificates.reference import Natural, Readings, read
 from facetscope.algorithms.codes import codes_of
 from facetscope.algorithms.facets import discover
 from facetscope.domain.certificates import Certification, Level
-from facetscope.domain.jobs import AllImages, Discovery, ImageSet, InlineImage
+from facetscope.domain.discoveries import AllImages, Discovery
+from facetscope.domain.jobs import ImageSet, InlineImage
 from facetscope.domain.schedules import MEAN_IMAGE
 from facetscope.domain.units import Readout, Unit
 from facetscope.engine.image_sets import Decoding, OpenImageSet

@@ -30,10 +30,13 @@ from facetscope.algorithms import parameterizations
 from facetscope.algorithms.ascent import ascend
 from facetscope.algorithms.facets import discover
 from facetscope.algorithms.optimization import optimize
+from facetscope.domain.computing import Precision
+from facetscope.domain.discoveries import PAPER, Discovery
 from facetscope.domain.inputs import InputSpec
-from facetscope.domain.jobs import PAPER, Discovery, MaximizeActivation, Precision, Start, Synthesis
+from facetscope.domain.jobs import MaximizeActivation
 from facetscope.domain.recipes import FOURIER, MACO
 from facetscope.domain.schedules import Phase, Schedule
+from facetscope.domain.syntheses import Start, Synthesis
 from facetscope.domain.units import Readout, Unit
 from facetscope.engine.inspection import Inspector
 from facetscope.engine.opened import OpenModel

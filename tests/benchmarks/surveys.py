@@ -19,7 +19,9 @@ from tests.benchmarks.facets.photos import MODELS, UNIONS
 from tests.benchmarks.facets.subjects import opened, surveyed
 from tests.benchmarks.timing import interleaved, report
 
-from facetscope.domain.jobs import Discovery, ImageSet, InlineImage, Runtime
+from facetscope.domain.computing import Runtime
+from facetscope.domain.discoveries import Discovery
+from facetscope.domain.jobs import ImageSet, InlineImage
 from facetscope.domain.units import Unit
 from facetscope.engine.image_sets import Decoding
 

@@ -9,17 +9,10 @@ from tests import hostile_onnx, networks
 from torch import nn
 
 from facetscope.algorithms.codes import codes_of
+from facetscope.domain.computing import Precision, Runtime
+from facetscope.domain.discoveries import PAPER, CodePooling, CodeWeighting, Discovery, View
 from facetscope.domain.errors import AttributionUndefinedError, OperatorUnsupportedError
 from facetscope.domain.inputs import InputSpec
-from facetscope.domain.jobs import (
-    PAPER,
-    CodePooling,
-    CodeWeighting,
-    Discovery,
-    Precision,
-    Runtime,
-    View,
-)
 from facetscope.domain.units import Unit
 from facetscope.engine.encoding import Encoder
 from facetscope.engine.opened import OpenModel

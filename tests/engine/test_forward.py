@@ -6,9 +6,9 @@ import pytest
 import torch
 from tests import hostile_files, hostile_onnx, networks
 
+from facetscope.domain.computing import Precision, Runtime
 from facetscope.domain.errors import InvalidFieldError, OperatorUnsupportedError
 from facetscope.domain.inputs import InputSpec
-from facetscope.domain.jobs import Precision, Runtime
 from facetscope.engine.opened import OpenModel
 
 IMAGES = torch.rand(5, 3, 16, 16, generator=torch.Generator().manual_seed(0))

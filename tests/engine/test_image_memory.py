@@ -8,8 +8,8 @@ from PIL import Image
 from tests import networks
 from tests.benchmarks.workers import worker
 
+from facetscope.domain.discoveries import AllImages, Discovery
 from facetscope.domain.inputs import InputSpec
-from facetscope.domain.jobs import AllImages, Discovery
 
 DECODED_BYTES = 2**24
 SIDE = 900

@@ -9,17 +9,11 @@ import torch
 from PIL import Image
 from tests import networks
 
+from facetscope.domain.discoveries import AllImages, Discovery, LabelledImages
 from facetscope.domain.errors import ClassNotFoundError, ImageSetUnreadableError
 from facetscope.domain.events import Facet, Manifest, Progress, Work
 from facetscope.domain.inputs import InputSpec
-from facetscope.domain.jobs import (
-    AllImages,
-    DiscoverFacets,
-    Discovery,
-    ImageSet,
-    InlineImage,
-    LabelledImages,
-)
+from facetscope.domain.jobs import DiscoverFacets, ImageSet, InlineImage
 from facetscope.engine.image_sets import Decoding, OpenImageSet
 from facetscope.engine.inspection import Inspector
 from facetscope.images.fitting import read

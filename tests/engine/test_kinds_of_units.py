@@ -19,8 +19,9 @@ from torchvision.models import VisionTransformer
 from facetscope.domain.errors import ReadoutUndefinedError
 from facetscope.domain.events import Box, SynthesizedImage
 from facetscope.domain.inputs import InputSpec
-from facetscope.domain.jobs import MaximizeActivation, Start, Synthesis
+from facetscope.domain.jobs import MaximizeActivation
 from facetscope.domain.schedules import CENTER_BIASED, Phase, Schedule
+from facetscope.domain.syntheses import Start, Synthesis
 from facetscope.domain.units import Readout, Unit
 from facetscope.engine.inspection import Inspector
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from tests import hostile_files, networks
 
-from facetscope.domain.events import ParityAbsence, ParityAbsenceReason
+from facetscope.domain.descriptions import ParityAbsence, ParityAbsenceReason
 from facetscope.engine.oracle_process import Oracle, awaited
 
 IMAGES = np.random.default_rng(0).random((5, 3, 16, 16), np.float32)

@@ -8,8 +8,9 @@ import psutil
 import pytest
 from tests import networks
 
-from facetscope.domain import errors, jobs
-from facetscope.domain.events import Description, Progress, Work
+from facetscope.domain import errors, jobs, syntheses
+from facetscope.domain.descriptions import Description
+from facetscope.domain.events import Progress, Work
 from facetscope.engine.process_engine import Limits, ProcessEngine
 
 
@@ -51,7 +52,7 @@ async def described(engine, model, *, padding=0):
             model=model,
             unit=networks.UNIT,
             starts=pictures,
-            synthesis=jobs.Synthesis(start=jobs.Start.GIVEN),
+            synthesis=syntheses.Synthesis(start=syntheses.Start.GIVEN),
         )
     async with engine.run(job) as events:
         return [event async for event in events]

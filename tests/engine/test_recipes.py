@@ -8,7 +8,7 @@ from zipfile import ZipFile
 import pytest
 from tests import networks
 
-from facetscope.domain import jobs
+from facetscope.domain import discoveries, jobs, syntheses
 from facetscope.domain.certificates import Certification, Measure
 from facetscope.domain.errors import AscentDivergedError, InvalidFieldError
 from facetscope.domain.events import FacetCount, Manifest, Progress, SynthesizedImage, Work
@@ -44,7 +44,7 @@ def run(tmp_path_factory):
 
 def maximized(**synthesis):
     pictures = synthesis.pop("spectrum", ())
-    asked = jobs.Synthesis(start=jobs.Start.NOISE, **synthesis)
+    asked = syntheses.Synthesis(start=syntheses.Start.NOISE, **synthesis)
     return jobs.MaximizeActivation(
         model=DIGEST, unit=networks.UNIT, synthesis=asked, count=2, spectrum=pictures
     )
@@ -56,8 +56,8 @@ def inspected(*channels, **synthesis):
         model=DIGEST,
         units=units,
         images=jobs.ImageSet((ARCHIVE,)),
-        discovery=jobs.Discovery(selection=jobs.TopImages(20), facets=2),
-        synthesis=jobs.Synthesis(**synthesis),
+        discovery=discoveries.Discovery(selection=discoveries.TopImages(20), facets=2),
+        synthesis=syntheses.Synthesis(**synthesis),
     )
 
 
@@ -122,14 +122,14 @@ def test_an_image_is_certified(run):
 
 def test_another_model_has_a_say(run):
     """An image that one network alone likes shows its peculiarities."""
-    transfer = jobs.Transfer(model=OTHER_DIGEST, unit=networks.UNIT)
+    transfer = syntheses.Transfer(model=OTHER_DIGEST, unit=networks.UNIT)
     (image, *_) = images_of(run(inspected(certification=Certification(), transfer=transfer)))
     assert 0 <= image.certificate.transfer_percentile <= 100
 
 
 def test_another_model_takes_the_same_kind_of_picture(run):
     """A grey image is no image for a model of colours, which is told before hours of work."""
-    transfer = jobs.Transfer(model=GREY_DIGEST, unit=networks.UNIT)
+    transfer = syntheses.Transfer(model=GREY_DIGEST, unit=networks.UNIT)
     with pytest.raises(InvalidFieldError, match="pictures of 1 channels, and the model those of 3"):
         run(inspected(certification=Certification(), transfer=transfer))
 

@@ -5,9 +5,10 @@ from tests import networks
 
 from facetscope.algorithms.codes import codes_of
 from facetscope.algorithms.objectives import unit_activation
+from facetscope.domain.computing import Runtime
+from facetscope.domain.discoveries import CodePooling, PredictedImages, QuantileImages, TopImages
 from facetscope.domain.events import Forward
 from facetscope.domain.inputs import InputSpec
-from facetscope.domain.jobs import CodePooling, PredictedImages, QuantileImages, Runtime, TopImages
 from facetscope.domain.units import Layer, Unit
 from facetscope.engine.forward import Passes
 from facetscope.engine.survey import Surveyor

@@ -9,11 +9,12 @@ import pytest
 import torch
 from tests import networks
 
+from facetscope.domain.computing import Precision
 from facetscope.domain.errors import BudgetExceededError
 from facetscope.domain.events import Preview, Progress, SynthesizedImage
 from facetscope.domain.inputs import InputSpec
-from facetscope.domain.jobs import Precision, Synthesis
 from facetscope.domain.schedules import Phase, Schedule
+from facetscope.domain.syntheses import Synthesis
 from facetscope.domain.units import Unit
 from facetscope.engine.aims import Aim, noise
 from facetscope.engine.batching import free_bytes

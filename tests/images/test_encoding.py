@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 from torch.nn.functional import interpolate
 
-from facetscope.domain.jobs import Encoding
+from facetscope.domain.syntheses import Encoding
 from facetscope.images.encoding import THUMBNAIL_SIDE, delivered, encoded, png, thumbnail
 
 

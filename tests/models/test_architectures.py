@@ -7,9 +7,9 @@ import torch
 from tests.models import architectures_table
 from tests.models.architectures import ARCHITECTURES, FORMATS, KINK, Original, measure
 
-from facetscope.domain.events import Parity
+from facetscope.domain.computing import Precision
+from facetscope.domain.descriptions import Parity
 from facetscope.domain.inputs import InputSpec
-from facetscope.domain.jobs import Precision
 from facetscope.engine.opened import OpenModel
 from facetscope.engine.oracle_process import awaited
 

@@ -10,11 +10,11 @@ from tests.models.onnx.samples import model
 from tests.networks import zipped
 from torch import nn
 
+from facetscope.domain.descriptions import InputTensor
 from facetscope.domain.errors import (
     ModelForbiddenError,
     ModelUnreadableError,
 )
-from facetscope.domain.events import InputTensor
 from facetscope.domain.inputs import InputSpec
 from facetscope.domain.units import Layer
 from facetscope.models.files import example, open_model

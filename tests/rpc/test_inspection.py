@@ -11,7 +11,7 @@ from google.protobuf.json_format import ParseDict
 from tests import examples
 from tests.support import details, reason
 
-from facetscope.domain import errors, events, jobs
+from facetscope.domain import computing, discoveries, errors, events, syntheses
 from facetscope.domain.events import Progress, Work
 from facetscope.domain.inputs import Source
 from facetscope.domain.schedules import AUTHORS_CODE, CENTER_BIASED
@@ -133,7 +133,7 @@ async def test_the_runtime_of_a_discovery_is_read(stub, engine):
     request.discovery.runtime = model_pb2.RUNTIME_TORCH
     async for _ in stub.DiscoverFacets(request):
         pass
-    assert engine.jobs[0].discovery.runtime is jobs.Runtime.TORCH
+    assert engine.jobs[0].discovery.runtime is computing.Runtime.TORCH
 
 
 async def test_what_is_left_out_gets_the_documented_defaults(stub, engine):
@@ -141,28 +141,30 @@ async def test_what_is_left_out_gets_the_documented_defaults(stub, engine):
     async for _ in stub.InspectUnits(INSPECT):
         pass
     (job,) = engine.jobs
-    assert job.discovery == jobs.Discovery()
-    assert job.synthesis == jobs.Synthesis()
+    assert job.discovery == discoveries.Discovery()
+    assert job.synthesis == syntheses.Synthesis()
 
 
 @pytest.mark.parametrize(
     ("asked", "understood"),
     [
-        ({"preset": "DISCOVERY_PRESET_PAPER"}, jobs.PAPER),
+        ({"preset": "DISCOVERY_PRESET_PAPER"}, discoveries.PAPER),
         (
             {"preset": "DISCOVERY_PRESET_PAPER", "whitening": 0.25},
-            replace(jobs.PAPER, whitening=0.25),
+            replace(discoveries.PAPER, whitening=0.25),
         ),
-        ({"range": {}}, jobs.Discovery(facets=jobs.FacetRange(1, 10))),
-        ({"range": {"minimum": 12}}, jobs.Discovery(facets=jobs.FacetRange(12, 12))),
-        ({"range": {"maximum": 4}}, jobs.Discovery(facets=jobs.FacetRange(1, 4))),
+        ({"range": {}}, discoveries.Discovery(facets=discoveries.FacetRange(1, 10))),
+        ({"range": {"minimum": 12}}, discoveries.Discovery(facets=discoveries.FacetRange(12, 12))),
+        ({"range": {"maximum": 4}}, discoveries.Discovery(facets=discoveries.FacetRange(1, 4))),
         (
             {"clustering": "CLUSTERING_HDBSCAN"},
-            jobs.Discovery(facets=None, clustering=jobs.Clustering.HDBSCAN),
+            discoveries.Discovery(facets=None, clustering=discoveries.Clustering.HDBSCAN),
         ),
         (
             {"clustering": "CLUSTERING_WARD", "wardThreshold": 15},
-            jobs.Discovery(facets=None, clustering=jobs.Clustering.WARD, ward_threshold=15),
+            discoveries.Discovery(
+                facets=None, clustering=discoveries.Clustering.WARD, ward_threshold=15
+            ),
         ),
     ],
 )
@@ -177,8 +179,11 @@ async def test_a_way_of_finding_facets_is_read(stub, engine, asked, understood):
 @pytest.mark.parametrize(
     ("encoding", "alpha"),
     [
-        *product((each for each in jobs.Encoding if each is not jobs.Encoding.JPEG), jobs.Alpha),
-        (jobs.Encoding.JPEG, jobs.Alpha.NONE),
+        *product(
+            (each for each in syntheses.Encoding if each is not syntheses.Encoding.JPEG),
+            syntheses.Alpha,
+        ),
+        (syntheses.Encoding.JPEG, syntheses.Alpha.NONE),
     ],
 )
 async def test_what_images_are_sent_as_is_read(stub, engine, encoding, alpha):
@@ -202,7 +207,7 @@ async def test_a_tensor_arrives_with_its_shape(stub, engine):
     assert (answer.shape, answer.element_type, answer.alpha) == ([4, 2, 3], "float32", True)
 
 
-@pytest.mark.parametrize("precision", jobs.Precision)
+@pytest.mark.parametrize("precision", computing.Precision)
 async def test_a_model_computes_in_the_precision_asked_for(stub, engine, precision):
     """It is part of the job, so that results of one are never taken for those of another."""
     model = {**MODEL, "precision": f"PRECISION_{precision.name}"}
@@ -220,7 +225,7 @@ async def test_an_image_starts_from_the_mean_of_its_facet(stub, engine):
     async for _ in stub.InspectUnits(request):
         pass
     (job,) = engine.jobs
-    assert job.synthesis.start is jobs.Start.FACET_MEAN
+    assert job.synthesis.start is syntheses.Start.FACET_MEAN
     assert job.synthesis.method == CENTER_BIASED
 
 

@@ -9,7 +9,7 @@ from sklearn.cluster import HDBSCAN, AgglomerativeClustering, KMeans
 from sklearn.exceptions import ConvergenceWarning
 
 from facetscope.algorithms.embedding import Codes, Embedding
-from facetscope.domain.jobs import Clustering
+from facetscope.domain.discoveries import Clustering
 
 Labels = Int[np.ndarray, " image"]
 """The number of each image's facet."""

@@ -7,7 +7,7 @@ from jaxtyping import Float, Int, Num
 from torch import Tensor
 
 from facetscope.algorithms.shapes import Activations, Scores
-from facetscope.domain.jobs import CodePooling
+from facetscope.domain.discoveries import CodePooling
 
 Places = Int[Tensor, " batch"]
 """A position of a layer for each image, where its positions are counted along their axes in order,

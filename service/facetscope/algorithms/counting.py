@@ -16,8 +16,8 @@ from facetscope.algorithms.embedding import Codes
 from facetscope.algorithms.nulls import p_value, unimodal
 from facetscope.algorithms.separation import FEWEST, separation
 from facetscope.algorithms.stability import recovery, repeated, stability
+from facetscope.domain.discoveries import Clustering, Discovery, FacetRange
 from facetscope.domain.events import FacetCandidate, Verdict
-from facetscope.domain.jobs import Clustering, Discovery, FacetRange
 
 REFERENCES = 39
 """Sets of codes of one kind of image that the test draws."""

@@ -31,9 +31,9 @@ from facetscope.algorithms.embedding import (
     scaled,
     trustworthiness,
 )
+from facetscope.domain.discoveries import MOST_FACETS, Clustering, Discovery, FacetRange
 from facetscope.domain.errors import InvalidFieldError, TooFewImagesError
 from facetscope.domain.events import FacetCandidate, Verdict
-from facetscope.domain.jobs import MOST_FACETS, Clustering, Discovery, FacetRange
 
 NEIGHBOURS = 15
 """Nearest images by which the plane is judged, where there are enough."""

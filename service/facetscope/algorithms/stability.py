@@ -9,7 +9,7 @@ from sklearn.metrics.cluster import contingency_matrix
 
 from facetscope.algorithms.clustering import Cloud, Labels, partition
 from facetscope.algorithms.embedding import embed
-from facetscope.domain.jobs import Clustering, Discovery
+from facetscope.domain.discoveries import Clustering, Discovery
 
 SUBSAMPLE = 0.8
 """Part of the unlike images that a subsample has."""

@@ -11,6 +11,7 @@ from math import inf, isfinite, isnan
 from typing import Final
 
 from facetscope.domain.errors import InvalidFieldError
+from facetscope.domain.ranges import check_range
 
 MOST_VARIATIONS: Final = 64
 MOST_WITNESSES: Final = 64
@@ -153,9 +154,11 @@ class Certification:
         Raises:
             InvalidFieldError: A number is not in its range.
         """
-        _check("variations", self.variations, 0, MOST_VARIATIONS)
-        _check("witnesses", self.witnesses, FEWEST_WITNESSES, MOST_WITNESSES)
-        _check("layers", self.layers, 0, MOST_LAYERS)
+        check_range("synthesis.certification.variations", self.variations, 0, MOST_VARIATIONS)
+        check_range(
+            "synthesis.certification.witnesses", self.witnesses, FEWEST_WITNESSES, MOST_WITNESSES
+        )
+        check_range("synthesis.certification.layers", self.layers, 0, MOST_LAYERS)
         if [threshold.measure for threshold in self.thresholds] != list(Measure):
             problem = "give each measure once at most"
             raise InvalidFieldError("synthesis.certification.thresholds", problem)
@@ -245,9 +248,3 @@ class Certificate:
     start_likeness: float | None = None
     start_excess: float | None = None
     transfer_percentile: float | None = None
-
-
-def _check(name: str, value: int, low: int, high: int) -> None:
-    if not low <= value <= high:
-        problem = f"{value} is not in [{low}, {high}]"
-        raise InvalidFieldError(f"synthesis.certification.{name}", problem)

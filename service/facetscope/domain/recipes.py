@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
-from math import isfinite
 
 from facetscope.domain.errors import InvalidFieldError
+from facetscope.domain.ranges import check_range
 
 MOST_STEPS = 10_000
 LARGEST_RATE = 100.0
@@ -57,12 +57,12 @@ class Transforms:
     noise: float = 0.0
 
     def __post_init__(self) -> None:
-        _check("jitter", self.jitter, 0, LARGEST_JITTER)
-        _check("rotation", self.rotation, 0, LARGEST_ROTATION)
-        _check("noise", self.noise, 0, LARGEST_NOISE)
+        check_range("recipe.jitter", self.jitter, 0, LARGEST_JITTER)
+        check_range("recipe.rotation", self.rotation, 0, LARGEST_ROTATION)
+        check_range("recipe.noise", self.noise, 0, LARGEST_NOISE)
         low, high = self.scale
-        _check("scale_low", low, *SCALES)
-        _check("scale_high", high, low, SCALES[1])
+        check_range("recipe.scale_low", low, *SCALES)
+        check_range("recipe.scale_high", high, low, SCALES[1])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,9 +80,9 @@ class Penalties:
     blur: float = 0.0
 
     def __post_init__(self) -> None:
-        _check("total_variation", self.total_variation, 0, HEAVIEST_PENALTY)
-        _check("l2", self.l2, 0, HEAVIEST_PENALTY)
-        _check("blur", self.blur, 0, HEAVIEST_PENALTY)
+        check_range("recipe.total_variation", self.total_variation, 0, HEAVIEST_PENALTY)
+        check_range("recipe.l2", self.l2, 0, HEAVIEST_PENALTY)
+        check_range("recipe.blur", self.blur, 0, HEAVIEST_PENALTY)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,16 +112,11 @@ class Recipe:
         Raises:
             InvalidFieldError: A value is not in its range.
         """
-        _check("steps", self.steps, 1, MOST_STEPS)
-        _check("learning_rate", self.learning_rate, 0, LARGEST_RATE)
-        _check("decay", self.decay, 0, STEEPEST_DECAY)
+        check_range("recipe.steps", self.steps, 1, MOST_STEPS)
+        check_range("recipe.learning_rate", self.learning_rate, 0, LARGEST_RATE)
+        check_range("recipe.decay", self.decay, 0, STEEPEST_DECAY)
         if self.learning_rate == 0:
             raise InvalidFieldError("recipe.learning_rate", "must be above 0")
-
-
-def _check(name: str, value: float, low: float, high: float) -> None:
-    if not (isfinite(value) and low <= value <= high):
-        raise InvalidFieldError(f"recipe.{name}", f"{value:g} is not in [{low:g}, {high:g}]")
 
 
 FOURIER = Recipe(

@@ -7,7 +7,7 @@ from hashlib import sha256
 import torch
 from torch import Tensor
 
-from facetscope.domain.jobs import Synthesis
+from facetscope.domain.syntheses import Synthesis
 from facetscope.domain.units import Layer, Readout, Unit
 from facetscope.engine.targets import Target
 

@@ -16,9 +16,9 @@ from facetscope.domain.errors import (
     NonFiniteActivationError,
     ObjectiveUnreachableError,
 )
-from facetscope.domain.jobs import Alpha, Start, Synthesis
 from facetscope.domain.recipes import Recipe
 from facetscope.domain.schedules import Schedule
+from facetscope.domain.syntheses import Alpha, Start, Synthesis
 from facetscope.domain.units import Layer, Readout
 from facetscope.engine.aims import Aim
 

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from facetscope.algorithms.evidence import small
+from facetscope.domain.discoveries import Discovery, View
 from facetscope.domain.errors import TooFewImagesError, UnitSilentError
 from facetscope.domain.events import Box, Facet, FacetCount, Member, Picture, Progress, Work
 from facetscope.domain.inputs import Input
-from facetscope.domain.jobs import Discovery, View
 from facetscope.domain.units import ReceptiveField, Unit
 from facetscope.engine.encoding import Encoder
 from facetscope.engine.evidence import OwnImages, spread_out, weigh

@@ -14,13 +14,13 @@ from torch import Tensor
 
 from facetscope.algorithms.codes import attributions_of, codes_of, on_grid
 from facetscope.algorithms.objectives import unit_activation, unit_map
+from facetscope.domain.discoveries import CodePooling, CodeWeighting, Discovery, View
 from facetscope.domain.errors import (
     AttributionUndefinedError,
     NonFiniteActivationError,
     ReceptiveFieldUndefinedError,
 )
 from facetscope.domain.events import Progress, Work
-from facetscope.domain.jobs import CodePooling, CodeWeighting, Discovery, View
 from facetscope.domain.units import Layer
 from facetscope.engine.targets import Target
 from facetscope.engine.unit_sums import place_of

@@ -12,9 +12,9 @@ from typing import Final
 import torch
 from torch import Tensor
 
+from facetscope.domain.computing import Runtime
 from facetscope.domain.errors import InvalidFieldError, ModelUnreadableError
 from facetscope.domain.events import Forward
-from facetscope.domain.jobs import Runtime
 from facetscope.domain.units import Layer
 from facetscope.models.files import ModelFile
 from facetscope.models.network import Network

@@ -17,7 +17,19 @@ from inspect import isclass
 from types import MappingProxyType, NoneType, UnionType
 from typing import Any, BinaryIO, Final, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
-from facetscope.domain import certificates, errors, events, inputs, jobs, recipes, schedules, units
+from facetscope.domain import (
+    certificates,
+    descriptions,
+    discoveries,
+    errors,
+    events,
+    inputs,
+    jobs,
+    recipes,
+    schedules,
+    syntheses,
+    units,
+)
 from facetscope.gen.facetscope.worker.v1 import frame_pb2 as pb
 
 T = TypeVar("T")
@@ -28,7 +40,19 @@ LENGTH: Final = struct.Struct(">I")
 RECORDS: Final[Mapping[str, type]] = MappingProxyType(
     {
         name: value
-        for room in (certificates, errors, events, inputs, jobs, recipes, schedules, units)
+        for room in (
+            certificates,
+            descriptions,
+            discoveries,
+            errors,
+            events,
+            inputs,
+            jobs,
+            recipes,
+            schedules,
+            syntheses,
+            units,
+        )
         for name, value in vars(room).items()
         if isclass(value) and is_dataclass(value)
     }

@@ -7,9 +7,10 @@ from typing import Final, final
 
 from torch import Tensor
 
+from facetscope.domain.discoveries import Discovery, PredictedImages, View
 from facetscope.domain.errors import LISTED, ImagesUndecodableError
 from facetscope.domain.events import Progress
-from facetscope.domain.jobs import Discovery, ImageSet, InlineImage, PredictedImages, View
+from facetscope.domain.jobs import ImageSet, InlineImage
 from facetscope.domain.units import Unit
 from facetscope.engine.allocator import give_back
 from facetscope.engine.opened import OpenModel

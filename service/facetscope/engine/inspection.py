@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from facetscope.algorithms.parameterizations import magnitudes
+from facetscope.domain.discoveries import Discovery
 from facetscope.domain.errors import (
     ImagesUndecodableError,
     OutOfMemoryError,
@@ -18,13 +19,12 @@ from facetscope.domain.events import Event, Manifest, Progress, UnitSkipped, Wor
 from facetscope.domain.jobs import (
     DescribeModel,
     DiscoverFacets,
-    Discovery,
     InlineImage,
     InspectUnits,
     Job,
     MaximizeActivation,
-    Synthesis,
 )
+from facetscope.domain.syntheses import Synthesis
 from facetscope.engine import frames
 from facetscope.engine.certification import Certifier, readings_of
 from facetscope.engine.discovery import discover

@@ -10,16 +10,17 @@ from typing import Final, final
 import torch
 from torch import Tensor
 
-from facetscope.domain.events import (
+from facetscope.domain.computing import Precision, Runtime
+from facetscope.domain.descriptions import (
     DescribedLayer,
     Description,
     Parity,
     ParityAbsence,
     ParityAbsenceReason,
-    Progress,
 )
+from facetscope.domain.discoveries import LastHiddenLayer
+from facetscope.domain.events import Progress
 from facetscope.domain.inputs import InputSpec
-from facetscope.domain.jobs import LastHiddenLayer, Precision, Runtime
 from facetscope.domain.units import Layer, Unit
 from facetscope.engine.allocator import give_back
 from facetscope.engine.forward import Passes, passes

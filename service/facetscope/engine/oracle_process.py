@@ -14,7 +14,8 @@ from typing import IO, Final, final
 
 from google.protobuf.message import DecodeError
 
-from facetscope.domain.events import ParityAbsence, ParityAbsenceReason, Progress, Work
+from facetscope.domain.descriptions import ParityAbsence, ParityAbsenceReason
+from facetscope.domain.events import Progress, Work
 from facetscope.engine.testimony import LARGEST_BYTES, array_from, array_message
 from facetscope.gen.facetscope.worker.v1 import oracle_pb2 as pb
 from facetscope.models.arrays import Array

@@ -8,9 +8,11 @@ import torch
 from torch import Tensor
 
 from facetscope.algorithms.parameterizations import magnitudes
+from facetscope.domain.discoveries import Discovery
 from facetscope.domain.errors import InvalidFieldError
 from facetscope.domain.events import Progress, Work
-from facetscope.domain.jobs import Discovery, InspectUnits, Start, Synthesis
+from facetscope.domain.jobs import InspectUnits
+from facetscope.domain.syntheses import Start, Synthesis
 from facetscope.engine.aims import CONTROL, Aim, noise
 from facetscope.engine.certification import Certifier, natural_images, readings_of
 from facetscope.engine.discovery import Discovered

@@ -8,15 +8,7 @@ import torch
 from torch import Tensor
 
 from facetscope.algorithms.codes import by_position, codes_of, images_from, top_images
-from facetscope.domain.errors import (
-    LISTED,
-    ClassNotFoundError,
-    ImageSetUnreadableError,
-    ImagesUndecodableError,
-    NonFiniteActivationError,
-)
-from facetscope.domain.events import Forward, Progress, Work
-from facetscope.domain.jobs import (
+from facetscope.domain.discoveries import (
     AllImages,
     CodePooling,
     LabelledImages,
@@ -25,6 +17,14 @@ from facetscope.domain.jobs import (
     Selection,
     TopImages,
 )
+from facetscope.domain.errors import (
+    LISTED,
+    ClassNotFoundError,
+    ImageSetUnreadableError,
+    ImagesUndecodableError,
+    NonFiniteActivationError,
+)
+from facetscope.domain.events import Forward, Progress, Work
 from facetscope.domain.units import Layer, Unit
 from facetscope.engine.allocator import give_back
 from facetscope.engine.forward import Passes

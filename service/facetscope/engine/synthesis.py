@@ -14,7 +14,7 @@ from facetscope.algorithms.canvases import height_width
 from facetscope.algorithms.transparency import Transparency, attribution
 from facetscope.domain.errors import BudgetExceededError
 from facetscope.domain.events import Preview, Progress, SynthesizedImage, Work
-from facetscope.domain.jobs import Alpha, Synthesis
+from facetscope.domain.syntheses import Alpha, Synthesis
 from facetscope.domain.units import Layer, Readout
 from facetscope.engine.aims import Aim, Made
 from facetscope.engine.batching import batch_size, footprint, free_bytes, release

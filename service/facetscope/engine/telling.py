@@ -19,7 +19,7 @@ from facetscope.domain.events import (
     SynthesizedImage,
     Work,
 )
-from facetscope.domain.jobs import Encoding, Synthesis
+from facetscope.domain.syntheses import Encoding, Synthesis
 from facetscope.domain.units import Readout, Unit
 from facetscope.engine.aims import Aim, Made
 from facetscope.engine.climbing import objectives

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from facetscope.domain.events import Picture
 from facetscope.domain.inputs import COLOURS, GREY
-from facetscope.domain.jobs import Encoding
+from facetscope.domain.syntheses import Encoding
 
 AnyPixels = Num[Tensor, "channel height width"]
 """One picture in [0, 255], whole numbers or not. One channel is grey and three are RGB; of other

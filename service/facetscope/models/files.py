@@ -7,7 +7,7 @@ from typing import Final, Protocol, final, runtime_checkable
 import torch
 from torch import Tensor
 
-from facetscope.domain.events import InputTensor
+from facetscope.domain.descriptions import InputTensor
 from facetscope.domain.inputs import Guess, Layout
 from facetscope.domain.units import Layer
 from facetscope.models import (

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from torch import Tensor
 
-from facetscope.domain.events import Parity
+from facetscope.domain.descriptions import Parity
 from facetscope.models.arrays import Array
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from facetscope.domain.descriptions import Description, Parity, ParityAbsence
 from facetscope.domain.events import (
     Box,
-    Description,
     Event,
     Facet,
     FacetCount,
@@ -15,8 +15,6 @@ from facetscope.domain.events import (
     Manifest,
     Member,
     NaturalComparison,
-    Parity,
-    ParityAbsence,
     Picture,
     Preview,
     Progress,

@@ -10,7 +10,8 @@ from typing import final
 from grpc.aio import ServicerContext
 from typing_extensions import override
 
-from facetscope.domain.events import Description, Event
+from facetscope.domain.descriptions import Description
+from facetscope.domain.events import Event
 from facetscope.domain.jobs import Job
 from facetscope.engine.port import Engine
 from facetscope.gen.facetscope.v1 import inspection_pb2 as pb

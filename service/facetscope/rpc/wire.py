@@ -6,35 +6,31 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from facetscope.artifacts.store import checked
-from facetscope.domain.errors import InvalidFieldError
-from facetscope.domain.inputs import ColorOrder, Fit, Gamma, InputSpec, Interpolation, Layout
-from facetscope.domain.jobs import (
+from facetscope.domain.computing import Precision, Runtime
+from facetscope.domain.discoveries import (
     PAPER,
     AllImages,
-    Alpha,
     Clustering,
     CodePooling,
     CodeWeighting,
+    Discovery,
+    FacetRange,
+    LabelledImages,
+    PredictedImages,
+    QuantileImages,
+    Selection,
+    TopImages,
+    View,
+)
+from facetscope.domain.errors import InvalidFieldError
+from facetscope.domain.inputs import ColorOrder, Fit, Gamma, InputSpec, Interpolation, Layout
+from facetscope.domain.jobs import (
     DescribeModel,
     DiscoverFacets,
-    Discovery,
-    Encoding,
-    FacetRange,
     ImageSet,
     InlineImage,
     InspectUnits,
-    LabelledImages,
     MaximizeActivation,
-    Precision,
-    PredictedImages,
-    QuantileImages,
-    Runtime,
-    Selection,
-    Start,
-    Synthesis,
-    TopImages,
-    Transfer,
-    View,
 )
 from facetscope.domain.recipes import (
     FOURIER,
@@ -45,6 +41,7 @@ from facetscope.domain.recipes import (
     Transforms,
 )
 from facetscope.domain.schedules import Phase, Schedule
+from facetscope.domain.syntheses import Alpha, Encoding, Start, Synthesis, Transfer
 from facetscope.domain.units import Readout, Unit
 from facetscope.gen.facetscope.v1 import facet_pb2, inspection_pb2, model_pb2, synthesis_pb2
 from facetscope.rpc.certificates import certification_from

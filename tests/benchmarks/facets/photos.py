@@ -4,8 +4,9 @@ import numpy as np
 from tests.assets import ASSETS
 from tests.benchmarks.facets.subjects import Subject, opened, surveyed
 
+from facetscope.domain.discoveries import Discovery
 from facetscope.domain.inputs import InputSpec
-from facetscope.domain.jobs import Discovery, ImageSet, InlineImage
+from facetscope.domain.jobs import ImageSet, InlineImage
 
 MODELS = {
     "efficientnet": (

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from facetscope.algorithms.facets import discover
-from facetscope.domain.jobs import Clustering, Discovery, FacetRange
+from facetscope.domain.discoveries import Clustering, Discovery, FacetRange
 
 SOUGHT = FacetRange(1, 8)
 """Where the number of facets is looked for."""

@@ -12,7 +12,7 @@ import torch
 from tests.benchmarks.facets.subjects import Subject, encoded, grey, inline, opened, surveyed
 from torch import nn
 
-from facetscope.domain.jobs import CodePooling, CodeWeighting, Discovery, PredictedImages
+from facetscope.domain.discoveries import CodePooling, CodeWeighting, Discovery, PredictedImages
 from facetscope.domain.units import Unit
 
 FASHION = Path(os.environ.get("FASHION_MNIST", "/usr/share/datasets/fashion-mnist"))

@@ -8,8 +8,10 @@ import numpy as np
 import torch
 from PIL import Image
 
+from facetscope.domain.computing import Precision
+from facetscope.domain.discoveries import Discovery
 from facetscope.domain.inputs import InputSpec
-from facetscope.domain.jobs import Discovery, ImageSet, InlineImage, Precision
+from facetscope.domain.jobs import ImageSet, InlineImage
 from facetscope.engine.encoding import Encoder
 from facetscope.engine.image_sets import Decoding, OpenImageSet
 from facetscope.engine.opened import OpenModel

@@ -16,9 +16,10 @@ from tests.benchmarks.synthesis.peers import Task
 from tests.benchmarks.synthesis.subjects import OUT
 
 from facetscope.domain.events import SynthesizedImage
-from facetscope.domain.jobs import MaximizeActivation, Start, Synthesis
+from facetscope.domain.jobs import MaximizeActivation
 from facetscope.domain.recipes import FOURIER, MACO, Recipe
 from facetscope.domain.schedules import CENTER_BIASED, MEAN_IMAGE, Schedule
+from facetscope.domain.syntheses import Start, Synthesis
 
 ROOT = Path(__file__).parents[3]
 PYTHON = ROOT / ".venv-peers" / "bin" / "python"

@@ -9,9 +9,10 @@ from tests.benchmarks.synthesis.methods import METHODS, pictures
 from tests.benchmarks.synthesis.subjects import BELL_PEPPER, real
 from tests.benchmarks.timing import timed
 
-from facetscope.domain.jobs import MaximizeActivation, Start
+from facetscope.domain.jobs import MaximizeActivation
 from facetscope.domain.recipes import Recipe
 from facetscope.domain.schedules import Schedule
+from facetscope.domain.syntheses import Start
 from facetscope.domain.units import Unit
 
 FILES = ("efficientnet_lite0_fp16w.onnx", "squeezenet1_1_fp16w.onnx")

@@ -13,14 +13,9 @@ from tests.benchmarks.facets import photos, planted
 from tests.benchmarks.facets.subjects import grey, inline, opened
 from tests.benchmarks.synthesis.networks import EfficientNetLite0, MobileNet, Seen, squeezenet
 
+from facetscope.domain.discoveries import Discovery, LabelledImages, PredictedImages
 from facetscope.domain.inputs import InputSpec
-from facetscope.domain.jobs import (
-    Discovery,
-    ImageSet,
-    InlineImage,
-    LabelledImages,
-    PredictedImages,
-)
+from facetscope.domain.jobs import ImageSet, InlineImage
 from facetscope.domain.units import Unit
 
 OUT = Path(__file__).parents[3] / "out" / "synthesis"
