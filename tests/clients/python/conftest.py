@@ -7,8 +7,10 @@ import grpc
 import pytest
 from PIL import Image
 from tests.clients.python.support import ScriptedServer
+from typer.testing import CliRunner
 
 from facetscope_client import AsyncClient, Client, RetryPolicy
+from facetscope_client.cli.app import app
 from facetscope_client.gen.facetscope.v1 import artifact_pb2_grpc, inspection_pb2_grpc
 
 QUICK = RetryPolicy(attempts=3, first_pause_s=0.01)
@@ -100,3 +102,15 @@ def photos(tmp_path):
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.new("L", (8, 8), len(name)).save(path)
     return tmp_path / "photos"
+
+
+@pytest.fixture
+def run(address):
+    """The command line with a server; gives exit code and output."""
+    return lambda *args: CliRunner().invoke(app, ["--server", address, *map(str, args)])
+
+
+@pytest.fixture
+def inspect(run, model, photos, tmp_path):
+    options = ("--images", photos, "--unit", "fc:3", "--out", tmp_path / "out")
+    return lambda *more: run("inspect", model, *options, *more)
